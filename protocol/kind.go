@@ -1,0 +1,72 @@
+package protocol
+
+// A Plane says how records of a kind are held together (SPEC §1).
+type Plane uint8
+
+const (
+	// Control records change the roll, offices, charter or keys, or open a
+	// subject. They form a hash-linked DAG.
+	Control Plane = iota
+	// Bulk records belong to one subject. They form a set.
+	Bulk
+)
+
+// A Kind names what a record does. The table of kinds is closed per version of
+// the envelope: a record of another kind is held and passed on inside the
+// default bounds, and has no effect.
+type Kind string
+
+// Kinds of the control plane, then those of the bulk plane.
+const (
+	Genesis      Kind = "genesis"
+	Inception    Kind = "inception"
+	Grant        Kind = "grant"
+	Invite       Kind = "invite"
+	InviteRevoke Kind = "invite.revoke"
+	Admit        Kind = "admit"
+	Leave        Kind = "leave"
+	Suspend      Kind = "suspend"
+	Appoint      Kind = "appoint"
+	Propose      Kind = "propose"
+	Ballot       Kind = "ballot"
+)
+
+type rule struct {
+	plane   Plane
+	payload int // cap, bytes
+	chain   chain
+}
+
+// chain says which numbering a record's seq belongs to.
+type chain uint8
+
+const (
+	deviceChain  chain = iota // control records signed by a device
+	personaChain              // control records signed by persona keys
+	noChain                   // genesis, and bulk: seq is the replacement number
+)
+
+var kinds = map[Kind]rule{
+	Genesis:      {Control, bigPayload, noChain},
+	Inception:    {Control, 2 << 10, personaChain},
+	Grant:        {Control, 2 << 10, personaChain},
+	Invite:       {Control, 2 << 10, deviceChain},
+	InviteRevoke: {Control, 2 << 10, deviceChain},
+	Admit:        {Control, defaultPayload, deviceChain},
+	Leave:        {Control, 2 << 10, deviceChain},
+	Suspend:      {Control, 4 << 10, deviceChain},
+	Appoint:      {Control, 4 << 10, deviceChain},
+	Propose:      {Control, defaultPayload, deviceChain},
+	Ballot:       {Bulk, bigPayload, noChain},
+}
+
+// Known reports whether this version gives k an effect.
+func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+
+// maxPayload is the cap of a payload of kind k.
+func (k Kind) maxPayload() int {
+	if r, ok := kinds[k]; ok {
+		return r.payload
+	}
+	return defaultPayload
+}
