@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -92,3 +93,7 @@ func (id *ID) UnmarshalCBOR(b []byte) error {
 	*id = r.Link()
 	return r.End()
 }
+
+// Compare orders ids by their bytes. The order decides nothing: it only makes
+// lists canonical.
+func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }

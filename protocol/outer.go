@@ -38,10 +38,11 @@ var (
 // An Epoch seals what leaves a node, so that relays and eavesdroppers see
 // neither content nor authors (SPEC §3). It is safe for concurrent use.
 type Epoch struct {
-	tag     [epochTagSize]byte
-	macKey  []byte
-	wrapKey []byte
-	wrapped bool
+	tag      [epochTagSize]byte
+	macKey   []byte
+	nonceKey []byte // not macKey: who may only check must not be able to confirm guessed content
+	wrapKey  []byte
+	wrapped  bool
 }
 
 // NewEpoch derives an epoch's keys from its secret, which only members hold.
@@ -56,7 +57,7 @@ func NewEpoch(secret [32]byte, wrap bool) *Epoch {
 	}
 	return &Epoch{
 		tag:    [epochTagSize]byte(derive("tag", epochTagSize)),
-		macKey: derive("mac", 32), wrapKey: derive("wrap", 32), wrapped: wrap,
+		macKey: derive("mac", 32), nonceKey: derive("nonce", 32), wrapKey: derive("wrap", 32), wrapped: wrap,
 	}
 }
 
@@ -70,7 +71,7 @@ func (e *Epoch) Seal(kind Content, content []byte) []byte {
 	var nonce []byte
 	wrapped := content
 	if e.wrapped {
-		nonce = e.mac("nonce", kind, content)[:chacha20poly1305.NonceSizeX]
+		nonce = mac(e.nonceKey, "nonce", kind, content)[:chacha20poly1305.NonceSizeX]
 		wrapped = e.aead().Seal(nil, nonce, content, []byte{byte(kind)})
 	}
 	b := make([]byte, 0, len(wrapped)+80)
@@ -79,8 +80,7 @@ func (e *Epoch) Seal(kind Content, content []byte) []byte {
 	b = dagcbor.AppendBytes(b, e.tag[:])
 	b = dagcbor.AppendBytes(b, nonce)
 	b = dagcbor.AppendBytes(b, wrapped)
-	mac := e.mac("outer", kind, b)
-	return dagcbor.AppendBytes(b, mac[:outerMACSize])
+	return dagcbor.AppendBytes(b, mac(e.macKey, "outer", kind, b)[:outerMACSize])
 }
 
 // Check reports whether outer is an outer form of this epoch holding kind:
@@ -96,7 +96,7 @@ func (e *Epoch) Open(kind Content, outer []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(nonce) == 0 {
+	if !e.wrapped {
 		return wrapped, nil
 	}
 	content, err := e.aead().Open(nil, nonce, wrapped, []byte{byte(kind)})
@@ -113,27 +113,32 @@ func (e *Epoch) split(kind Content, outer []byte) (nonce, wrapped []byte, err er
 	r := dagcbor.NewReader(outer)
 	n, version := r.Array(5), r.Uint()
 	tag, nonce := r.Bytes(epochTagSize), r.Bytes(chacha20poly1305.NonceSizeX)
-	wrapped, mac := r.Bytes(MaxOuter), r.Bytes(outerMACSize)
+	wrapped, got := r.Bytes(MaxOuter), r.Bytes(outerMACSize)
 	if err := r.End(); err != nil {
 		return nil, nil, fmt.Errorf("protocol: outer form: %w: %w", ErrMalformed, err)
 	}
-	if n != 5 || version != Version || len(tag) != epochTagSize || len(mac) != outerMACSize ||
-		(len(nonce) != 0 && len(nonce) != chacha20poly1305.NonceSizeX) {
+	nonceSize := 0
+	if e.wrapped {
+		nonceSize = chacha20poly1305.NonceSizeX
+	}
+	if n != 5 || version != Version || len(tag) != epochTagSize || len(got) != outerMACSize {
 		return nil, nil, fmt.Errorf("protocol: outer form: %w", ErrMalformed)
 	}
 	if !hmac.Equal(tag, e.tag[:]) {
 		return nil, nil, fmt.Errorf("protocol: %w", ErrOtherEpoch)
 	}
+	if len(nonce) != nonceSize { // one form per epoch: content in clear is no form of a wrapped one
+		return nil, nil, fmt.Errorf("protocol: outer form: %w: a nonce of %d bytes, wanted %d", ErrMalformed, len(nonce), nonceSize)
+	}
 	signed := outer[:len(outer)-1-outerMACSize] // the MAC's head is one byte
-	want := e.mac("outer", kind, signed)
-	if !hmac.Equal(mac, want[:outerMACSize]) {
+	if !hmac.Equal(got, mac(e.macKey, "outer", kind, signed)[:outerMACSize]) {
 		return nil, nil, fmt.Errorf("protocol: %w", ErrBadMAC)
 	}
 	return nonce, wrapped, nil
 }
 
-func (e *Epoch) mac(label string, kind Content, b []byte) []byte {
-	h := hmac.New(sha256.New, e.macKey)
+func mac(key []byte, label string, kind Content, b []byte) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write([]byte(label))
 	h.Write([]byte{0, byte(kind)})
 	h.Write(b)

@@ -1,50 +1,133 @@
 package charter
 
+// The bounds of a charter (SPEC §5.1). Durations are seconds.
+const (
+	MaxStatutes = 40 << 10 // bytes of UTF-8
+	MaxOffices  = 16
+	MaxClasses  = 16
+	MaxName     = 32 // bytes of an office's, a class's or a template's name
+	MaxClerks   = 13
+	MaxSuspend  = 72 * hour
+	MaxUses     = 10_000    // of one invite
+	MaxAge      = 400 * day // of an invite
+	MaxPeriod   = 400 * day // each of a class's periods
+	MaxTerm     = 3_660 * day
+	MaxSeats    = 10_000
+	MaxDen      = 1_000_000 // of a fraction
+	MaxVersion  = 1 << 40
+
+	minute = 60
+	hour   = 60 * minute
+	day    = 24 * hour
+	week   = 7 * day
+)
+
+// The words of a charter.
+const (
+	PolicyOpen      = "open"      // whoever asks and signs the statutes is admitted
+	PolicyInvite    = "invite"    // an invite admits, without a further act
+	PolicyRegistrar = "registrar" // an application waits for the approval of registrars
+
+	InvitesMembers  = "members"  // every member may invite
+	InvitesOfficers = "officers" // whoever holds an office may invite
+
+	OfVotes = "votes" // a threshold of the yes and no votes; abstentions stand aside
+	OfRoll  = "roll"  // a threshold of the electorate; who does not vote counts against
+
+	OfficeClerk     = "clerk"     // co-signs checkpoints
+	OfficeRegistrar = "registrar" // approves applications
+
+	ClassOrdinary   = "ordinary"
+	ClassCharter    = "charter"
+	ClassElection   = "election"
+	ClassEntrenched = "entrenched"
+	ClassExpulsion  = "expulsion"
+	ClassBudget     = "budget"
+)
+
 // A Charter is a metastate's constitution: its statutes in words, and the
 // parameters that rules read (SPEC §5). It stands in the genesis record and
 // changes only by decision. Durations are seconds; all numbers are integers.
 type Charter struct {
 	Version   uint64    `cbor:"version" yaml:"version"`     // of this charter, from 1
 	Template  string    `cbor:"template" yaml:"template"`   // which built-in it began as; may be empty
-	Statutes  string    `cbor:"statutes" yaml:"statutes"`   // the text members agree to, ≤ 40 KiB
-	Admission Admission `cbor:"admission" yaml:"admission"` //
-	Offices   []Office  `cbor:"offices" yaml:"offices"`     // sorted by name; at least the clerk's
-	Classes   []Class   `cbor:"classes" yaml:"classes"`     // sorted by name; at least ordinary
-	Suspend   int64     `cbor:"suspend" yaml:"suspend"`     // longest lone suspension; ≤ 72 h
+	Statutes  string    `cbor:"statutes" yaml:"statutes"`   // the text members agree to, 1 B to 40 KiB
+	Admission Admission `cbor:"admission" yaml:"admission"` // who becomes a member
+	Offices   []Office  `cbor:"offices" yaml:"offices"`     // sorted by name, at most 16; at least the clerk's
+	Classes   []Class   `cbor:"classes" yaml:"classes"`     // sorted by name, at most 16; at least ordinary, charter, election, expulsion
+	Suspend   int64     `cbor:"suspend" yaml:"suspend"`     // longest suspension by one officer alone; over 0, at most 72 h
 }
 
 // Admission says who becomes a member and how (SPEC §5.2).
 type Admission struct {
 	Policy     string `cbor:"policy" yaml:"policy"`         // open, invite or registrar
 	Invites    string `cbor:"invites" yaml:"invites"`       // who may invite: members or officers
-	Registrars uint64 `cbor:"registrars" yaml:"registrars"` // with policy registrar: approvals needed
-	MaxUses    uint64 `cbor:"maxUses" yaml:"maxUses"`       // most uses of one invite
-	MaxAge     int64  `cbor:"maxAge" yaml:"maxAge"`         // longest life of an invite
+	Registrars uint64 `cbor:"registrars" yaml:"registrars"` // approvals needed with policy registrar, else not read
+	MaxUses    uint64 `cbor:"maxUses" yaml:"maxUses"`       // most uses of one invite, 1 to 10,000
+	MaxAge     int64  `cbor:"maxAge" yaml:"maxAge"`         // longest life of an invite, over 0, at most 400 d
 }
 
 // An Office is a duty that members hold for a term.
 type Office struct {
-	Name  string `cbor:"name" yaml:"name"`
-	Seats uint64 `cbor:"seats" yaml:"seats"` // most holders
-	Term  int64  `cbor:"term" yaml:"term"`   // 0: until recalled
+	Name  string `cbor:"name" yaml:"name"`   // [a-z][a-z0-9-]{0,31}
+	Seats uint64 `cbor:"seats" yaml:"seats"` // most holders at one time; of clerks 1 to 13
+	Term  int64  `cbor:"term" yaml:"term"`   // after which a holder's powers end; 0: until recalled
 }
 
-// A Class says how decisions of a kind are taken (SPEC §5.3).
+// A Class says how decisions of a kind are taken (SPEC §5.3). The periods
+// follow each other in the order of the fields.
 type Class struct {
-	Name       string   `cbor:"name" yaml:"name"`
+	Name       string   `cbor:"name" yaml:"name"`             // [a-z][a-z0-9-]{0,31}
 	Threshold  Fraction `cbor:"threshold" yaml:"threshold"`   // for yes; more than it if Strict, else at least it
-	Strict     bool     `cbor:"strict" yaml:"strict"`         //
+	Strict     bool     `cbor:"strict" yaml:"strict"`         // so "1/2" strict is a simple majority, in which a tie fails
 	Of         string   `cbor:"of" yaml:"of"`                 // threshold of: votes (yes and no) or roll (the electorate)
-	Quorum     Fraction `cbor:"quorum" yaml:"quorum"`         // least part of the electorate that votes
-	Discussion int64    `cbor:"discussion" yaml:"discussion"` // before the vote
+	Quorum     Fraction `cbor:"quorum" yaml:"quorum"`         // least part of the electorate that votes; 0/1: none
+	Discussion int64    `cbor:"discussion" yaml:"discussion"` // before the vote, while the text may change
 	Freeze     int64    `cbor:"freeze" yaml:"freeze"`         // text fixed, before the vote
 	Voting     int64    `cbor:"voting" yaml:"voting"`         // shortest vote
-	Contest    int64    `cbor:"contest" yaml:"contest"`       // after the result
-	Exit       int64    `cbor:"exit" yaml:"exit"`             // before it takes effect
+	Contest    int64    `cbor:"contest" yaml:"contest"`       // after the result, for challenges to the count
+	Exit       int64    `cbor:"exit" yaml:"exit"`             // before it takes effect, for whoever would rather leave
 }
 
-// A Fraction is compared exactly, in integers. In YAML it is written "2/3".
-type Fraction struct {
-	Num uint64 `cbor:"num"`
-	Den uint64 `cbor:"den"`
+// Passes reports whether yes votes reach the class's threshold of whole: the
+// yes and no votes, or the electorate, as c.Of says. Nothing passes without a
+// yes. The quorum is apart: c.Quorum.AtLeast(turnout, electorate).
+func (c Class) Passes(yes, whole uint64) bool {
+	if yes == 0 {
+		return false
+	}
+	if c.Strict {
+		return c.Threshold.Exceeds(yes, whole)
+	}
+	return c.Threshold.AtLeast(yes, whole)
+}
+
+// Needs returns the fewest yes votes that pass, of whole. If none can, because
+// the threshold is not valid, it returns the largest uint64.
+func (c Class) Needs(whole uint64) uint64 {
+	n := c.Threshold.Needs(whole)
+	if c.Strict && n != unreachable && !c.Threshold.Exceeds(n, whole) {
+		n++
+	}
+	return max(n, 1)
+}
+
+// Class returns the class of that name.
+func (c Charter) Class(name string) (Class, bool) {
+	for _, k := range c.Classes {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Class{}, false
+}
+
+// Office returns the office of that name.
+func (c Charter) Office(name string) (Office, bool) {
+	for _, o := range c.Offices {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Office{}, false
 }

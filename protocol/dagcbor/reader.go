@@ -266,15 +266,28 @@ func (r *Reader) Skip() {
 			r.fail("tag %d", arg)
 			return
 		}
-		b := r.Bytes(len(r.buf))
-		if r.err == nil && (len(b) == 0 || b[0] != 0 || !validCID(b[1:])) {
-			r.fail("tag 42 without a CID")
-		}
+		r.skipLink()
 	default:
 		if arg < 20 || arg > 22 { // false, true, null
 			r.off = start
 			r.fail("undefined or reserved simple value")
 		}
+	}
+}
+
+// skipLink passes over what tag 42 holds: multibase identity (a zero byte) and
+// any CID.
+func (r *Reader) skipLink() {
+	b := r.Bytes(len(r.buf))
+	if r.err != nil {
+		return
+	}
+	const own = 4 // where linkPrefix has the multibase byte
+	if len(b) == len(linkPrefix)-own+32 && bytes.HasPrefix(b, linkPrefix[own:]) {
+		return // the common link, without the allocations of parsing a CID
+	}
+	if len(b) == 0 || b[0] != 0 || !validCID(b[1:]) {
+		r.fail("tag 42 without a CID")
 	}
 }
 

@@ -1,0 +1,77 @@
+package charter
+
+import (
+	"strings"
+	"testing"
+)
+
+// What YAML can't express, or ParseYAML puts right, a peer can still send.
+func TestValidateDecoded(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		change     func(*Charter)
+	}{
+		{"utf-8", "charter: statutes: not valid UTF-8", func(c *Charter) { c.Statutes = "a\xff" }},
+		{"nonchar", "charter: statutes: has the invisible character U+FFFE", func(c *Charter) { c.Statutes = "a\uFFFE" }},
+		{"separator", "charter: statutes: has the invisible character U+2028", func(c *Charter) { c.Statutes = "a\u2028" }},
+		{"offices unsorted", `charter: offices: "clerk" stands after "organiser"; sort them by name`, func(c *Charter) { c.Offices[0], c.Offices[1] = c.Offices[1], c.Offices[0] }},
+		{"classes unsorted", `charter: classes: "budget" stands after "charter"; sort them by name`, func(c *Charter) { c.Classes[0], c.Classes[1] = c.Classes[1], c.Classes[0] }},
+		{"office twice", "charter: office organiser: stands twice", func(c *Charter) { c.Offices[2].Name = "organiser" }},
+		{"class twice", "charter: class budget: stands twice", func(c *Charter) { c.Classes = append(c.Classes[:1], c.Classes...) }},
+		{"term negative", "charter: office clerk: term: -1s is negative; write 0 or more", func(c *Charter) { c.Offices[0].Term = -1 }},
+		{"period negative", "charter: class budget: voting: -1s is negative; write 0 or more", func(c *Charter) { c.Classes[0].Voting = -1 }},
+		{"suspend negative", "charter: suspend: -1h is too short", func(c *Charter) { c.Suspend = -hour }},
+		{"age negative", "charter: admission: maxAge: -24h is too short", func(c *Charter) { c.Admission.MaxAge = -day }},
+		{"version", "charter: version: 1099511627777 is out of range", func(c *Charter) { c.Version = MaxVersion + 1 }},
+		{"newline in a name", `charter: office 1: name: "cl\nerk" can't be a name`, func(c *Charter) { c.Offices[0].Name = "cl\nerk" }},
+		{"fraction", "charter: class budget: quorum: 1/1000001 has a number over 1000000", func(c *Charter) { c.Classes[0].Quorum = Fraction{1, MaxDen + 1} }},
+		{"offices", "charter: offices: 17 are too many", func(c *Charter) { c.Offices = make([]Office, 17) }},
+		{"classes", "charter: classes: 17 are too many", func(c *Charter) { c.Classes = make([]Class, 17) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := mustTemplate(t, "union")
+			tt.change(&c)
+			if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// At each bound a charter is valid.
+func TestValidateBounds(t *testing.T) {
+	c := mustTemplate(t, "union")
+	c.Version, c.Suspend, c.Statutes = MaxVersion, MaxSuspend, strings.Repeat("e", MaxStatutes)
+	c.Admission = Admission{PolicyRegistrar, InvitesOfficers, 7, MaxUses, MaxAge}
+	c.Offices[0].Seats, c.Offices[1].Seats, c.Offices[1].Term = MaxClerks, MaxSeats, MaxTerm
+	c.Classes[4].Threshold, c.Classes[4].Strict = Fraction{1, 2}, true
+	c.Classes[5] = Class{ClassOrdinary, Fraction{1, 1}, false, OfRoll, Fraction{1, 1}, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every problem is told, not only the first.
+func TestValidateAll(t *testing.T) {
+	err := Charter{}.Validate()
+	if err == nil {
+		t.Fatal("the zero charter is valid")
+	}
+	for _, field := range []string{"version", "statutes", "admission: policy", "admission: invites", "admission: maxUses", "admission: maxAge", "offices", "classes", "suspend"} {
+		if !strings.Contains(err.Error(), "charter: "+field+": ") {
+			t.Errorf("nothing is said of %s in:\n%v", field, err)
+		}
+	}
+}
+
+// What YAML writes of a charter that is not valid stays inside its comments
+// and quotes.
+func TestYAMLNoEscape(t *testing.T) {
+	c := mustTemplate(t, "club")
+	c.Template, c.Offices[0].Name, c.Classes[0].Of = "a\nversion: 9", "x\nversion: 9", "y: z\nversion: 9"
+	for line := range strings.Lines(string(YAML(c))) {
+		if strings.HasPrefix(line, "version: 9") {
+			t.Error("a name became a field")
+		}
+	}
+}

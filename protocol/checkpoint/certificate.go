@@ -1,0 +1,128 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// MaxCertificateSize is the largest encoding of a certificate in bytes.
+const MaxCertificateSize = MaxValueSize + MaxClerks*96 + 64
+
+// ErrNoQuorum is wrapped when a certificate has fewer signatures than its
+// clerks' quorum.
+var ErrNoQuorum = errors.New("fewer signatures than a quorum")
+
+// Signature is a clerk's signature of a precommit.
+type Signature struct {
+	Clerk uint8                        `cbor:"c"` // index in the clerk set
+	Sig   [identity.SignatureSize]byte `cbor:"s"`
+}
+
+// Certificate makes a value final: a quorum of clerks precommitted to it in
+// one round (SPEC §7.3). A parsed one is only well formed; [Certificate.Verify]
+// says whether it holds.
+type Certificate struct {
+	Value      []byte      `cbor:"v"` // as received, never encoded again
+	Round      uint32      `cbor:"r"`
+	Signatures []Signature `cbor:"s"` // by rising clerk
+}
+
+// ParseCertificate reads a certificate. It keeps a copy of b. Errors wrap
+// [ErrMalformed].
+func ParseCertificate(b []byte) (Certificate, error) {
+	var c Certificate
+	if len(b) > MaxCertificateSize {
+		return c, fmt.Errorf("checkpoint: parsing a certificate: %w: over %d bytes", ErrMalformed, MaxCertificateSize)
+	}
+	d := newDecoder(append([]byte(nil), b...))
+	d.open(3, 3)
+	d.key("r")
+	c.Round = uint32(d.uint(MaxRound))
+	d.key("s")
+	c.Signatures = list(d, MaxClerks, readSignature)
+	d.key("v")
+	c.Value = d.r.Bytes(MaxValueSize)
+	err := d.end()
+	if err == nil {
+		err = c.checkOrder()
+	}
+	if err == nil {
+		_, err = ParseValue(c.Value)
+	}
+	if err != nil {
+		return Certificate{}, fmt.Errorf("checkpoint: parsing a certificate: %w", err)
+	}
+	return c, nil
+}
+
+func readSignature(d *decoder) (s Signature) {
+	d.open(2, 2)
+	d.key("c")
+	s.Clerk = uint8(d.uint(MaxClerks - 1))
+	d.key("s")
+	d.fixed(s.Sig[:])
+	return s
+}
+
+// checkOrder requires rising clerks, so that none is counted twice.
+func (c Certificate) checkOrder() error {
+	for i := 1; i < len(c.Signatures); i++ {
+		if c.Signatures[i-1].Clerk >= c.Signatures[i].Clerk {
+			return fmt.Errorf("%w: signatures not by rising clerk", ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// Encode returns the canonical bytes.
+func (c Certificate) Encode() []byte { return encode(c) }
+
+// ID returns the id of the value that the certificate makes final. Different
+// certificates of one value make the same thing final.
+func (c Certificate) ID() protocol.ID { return protocol.Sum(c.Value) }
+
+// Verify checks that the certificate holds under the clerks in force at its
+// height: those the value before it names, or at height 1 the founders with
+// their founding keys. Every signature must be good, and they must be a quorum.
+// It returns the value.
+//
+// The caller checks that the value follows what it holds (Height and Prev) and
+// that the state root is the one it computes. Errors wrap [ErrMalformed],
+// [ErrSignature] or [ErrNoQuorum].
+func (c Certificate) Verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
+	v, err := c.verify(metastate, clerks)
+	if err != nil {
+		return Value{}, fmt.Errorf("checkpoint: verifying a certificate: %w", err)
+	}
+	return v, nil
+}
+
+func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
+	if err := checkKeys(clerks); err != nil {
+		return Value{}, err
+	}
+	if err := c.checkOrder(); err != nil {
+		return Value{}, err
+	}
+	v, err := ParseValue(c.Value)
+	if err != nil {
+		return Value{}, err
+	}
+	if v.Metastate != metastate {
+		return Value{}, fmt.Errorf("%w: of another metastate", ErrMalformed)
+	}
+	if _, q := Quorum(len(clerks)); len(c.Signatures) < q {
+		return Value{}, fmt.Errorf("%w: %d of %d", ErrNoQuorum, len(c.Signatures), q)
+	}
+	h := Header{Kind: KindPrecommit, Height: v.Height, Round: c.Round, Value: c.ID()}
+	msg := signingBytes(metastate, h)
+	for _, s := range c.Signatures {
+		if int(s.Clerk) >= len(clerks) || !identity.Verify(clerks[s.Clerk].Key, msg, s.Sig[:]) {
+			return Value{}, fmt.Errorf("%w: clerk %d", ErrSignature, s.Clerk)
+		}
+	}
+	return v, nil
+}

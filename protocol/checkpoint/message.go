@@ -1,0 +1,202 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// Kind is the type of an agreement message. Its number is part of what is
+// signed.
+type Kind uint8
+
+// The three messages of Algorithm 1.
+const (
+	KindProposal  Kind = 1
+	KindPrevote   Kind = 2
+	KindPrecommit Kind = 3
+)
+
+func (k Kind) String() string {
+	switch k {
+	case KindProposal:
+		return "proposal"
+	case KindPrevote:
+		return "prevote"
+	case KindPrecommit:
+		return "precommit"
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+const (
+	// MaxMessageSize is the largest encoding of a message in bytes.
+	MaxMessageSize = MaxValueSize + 256
+
+	// MaxRound is the last round of a height. Timeouts grow from round to
+	// round, so clerks reach it only when a dishonest one drags them there.
+	MaxRound = 1 << 24
+
+	// NoRound stands for no round at all: the −1 of Algorithm 1.
+	NoRound = -1
+
+	signDomain = "metastate/agree/v1"
+)
+
+// Header is what a message says, without the bytes of the value.
+type Header struct {
+	Kind       Kind
+	Clerk      int // index in the clerk set
+	Height     uint64
+	Round      uint32
+	ValidRound int64       // proposals: the round whose prevotes carry the value, or NoRound
+	Value      protocol.ID // zero: nil, in a vote
+}
+
+// Message is a signed message of the agreement. There are two ways to one: a
+// [Machine] signs it, or [ParseMessage] verifies it; so holding one proves
+// its signature. It never changes.
+type Message struct {
+	header    Header
+	metastate protocol.ID
+	key       identity.PublicKey
+	sig       [identity.SignatureSize]byte
+	value     []byte      // proposals
+	prev      protocol.ID // proposals: what the value says comes before it
+	raw       []byte
+}
+
+// Header returns what the message says.
+func (m *Message) Header() Header { return m.header }
+
+// Bytes returns the encoding, to be sent and not to be changed.
+func (m *Message) Bytes() []byte { return m.raw }
+
+// wireMessage is the encoding (SPEC §7.4).
+type wireMessage struct {
+	Kind       Kind         `cbor:"t"`
+	Clerk      uint8        `cbor:"c"`
+	Height     uint64       `cbor:"h"`
+	Round      uint32       `cbor:"r"`
+	Sig        []byte       `cbor:"s"`
+	Vote       *protocol.ID `cbor:"v,omitempty"` // votes; absent: nil
+	Value      []byte       `cbor:"b,omitempty"` // proposals
+	ValidRound *uint32      `cbor:"l,omitempty"` // proposals; absent: none
+}
+
+// signingBytes is what a clerk signs (SPEC §7.3): the domain, the metastate,
+// and every field that a message has, each of fixed length.
+func signingBytes(metastate protocol.ID, h Header) []byte {
+	b := make([]byte, 0, 128)
+	b = append(b, signDomain...)
+	b = append(b, metastate[:]...)
+	b = append(b, byte(h.Kind))
+	b = binary.BigEndian.AppendUint64(b, h.Height)
+	b = binary.BigEndian.AppendUint32(b, h.Round)
+	b = append(b, h.Value[:]...)
+	if h.Kind == KindProposal {
+		b = binary.BigEndian.AppendUint32(b, uint32(h.ValidRound+1))
+	}
+	return b
+}
+
+// signMessage makes a message. value and prev are those of a proposal.
+func signMessage(signer identity.Signer, metastate protocol.ID, h Header, value []byte, prev protocol.ID) *Message {
+	sig := signer.Sign(signingBytes(metastate, h))
+	w := wireMessage{Kind: h.Kind, Clerk: uint8(h.Clerk), Height: h.Height, Round: h.Round, Sig: sig[:], Value: value}
+	if h.Kind != KindProposal && !h.Value.IsZero() {
+		w.Vote = &h.Value
+	}
+	if h.Kind == KindProposal && h.ValidRound != NoRound {
+		r := uint32(h.ValidRound)
+		w.ValidRound = &r
+	}
+	return &Message{header: h, metastate: metastate, key: signer.Public(), sig: sig, value: value, prev: prev, raw: encode(w)}
+}
+
+// ParseMessage reads a message of the clerks of a height of a metastate, and
+// verifies that the clerk it names signed it. A proposal must be the proposer's
+// of its round, and its value well formed and of that height. Errors wrap
+// [ErrMalformed] or [ErrSignature]; the latter also for a message of a height
+// whose clerks are others. It keeps a copy of b.
+func ParseMessage(metastate protocol.ID, clerks []Clerk, b []byte) (*Message, error) {
+	m, err := decodeMessage(b, len(clerks))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: parsing a message: %w", err)
+	}
+	m.metastate, m.key = metastate, clerks[m.header.Clerk].Key
+	if m.header.Kind == KindProposal {
+		if err := m.takeValue(len(clerks)); err != nil {
+			return nil, fmt.Errorf("checkpoint: parsing a proposal: %w", err)
+		}
+	}
+	if !identity.Verify(m.key, signingBytes(metastate, m.header), m.sig[:]) {
+		return nil, fmt.Errorf("checkpoint: parsing a message: %w", ErrSignature)
+	}
+	return m, nil
+}
+
+func decodeMessage(b []byte, clerks int) (*Message, error) {
+	if len(b) > MaxMessageSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxMessageSize)
+	}
+	m := &Message{raw: append([]byte(nil), b...)}
+	h := &m.header
+	h.ValidRound = NoRound
+	d := newDecoder(m.raw)
+	pairs := d.open(5, 7)
+	if d.optional("b") {
+		h.Kind = KindProposal
+		m.value = d.r.Bytes(MaxValueSize)
+		pairs--
+	}
+	d.key("c")
+	h.Clerk = int(d.uint(MaxClerks - 1))
+	d.key("h")
+	h.Height = d.uint(math.MaxUint64)
+	if h.Kind == KindProposal && d.optional("l") {
+		h.ValidRound = int64(d.uint(MaxRound))
+		pairs--
+	}
+	d.key("r")
+	h.Round = uint32(d.uint(MaxRound))
+	d.key("s")
+	d.fixed(m.sig[:])
+	d.key("t")
+	kind := Kind(d.uint(uint64(KindPrecommit)))
+	if h.Kind != KindProposal && d.optional("v") {
+		h.Value = d.link()
+		pairs--
+	}
+	if pairs != 5 || kind == 0 || (kind == KindProposal) != (h.Kind == KindProposal) {
+		d.fail("fields of another kind of message")
+	}
+	h.Kind = kind
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	if h.Height == 0 || h.Clerk >= clerks || h.ValidRound >= int64(h.Round) {
+		return nil, fmt.Errorf("%w: no such height, clerk or valid round", ErrMalformed)
+	}
+	return m, nil
+}
+
+// takeValue holds a proposal to its value and its turn.
+func (m *Message) takeValue(clerks int) error {
+	h := &m.header
+	v, err := ParseValue(m.value)
+	if err != nil {
+		return err
+	}
+	if v.Metastate != m.metastate || v.Height != h.Height {
+		return fmt.Errorf("%w: a value of another height or metastate", ErrMalformed)
+	}
+	if Proposer(h.Height, h.Round, clerks) != h.Clerk {
+		return fmt.Errorf("%w: not this clerk's turn", ErrMalformed)
+	}
+	h.Value, m.prev = protocol.Sum(m.value), v.Prev
+	return nil
+}

@@ -1,0 +1,269 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/state"
+)
+
+// Errors of [Tip.Apply]. Both mean that a quorum signed what does not follow:
+// the node must stop finalising, say so, and keep both.
+var (
+	// ErrStateRoot: the value's records lead to another state.
+	ErrStateRoot = errors.New("the state root is not what the records lead to")
+	// ErrNotNext: the value does not extend what is covered.
+	ErrNotNext = errors.New("the value does not extend the last checkpoint")
+)
+
+// A Tip is the latest final checkpoint with all that follows from it: the
+// state, and the sets of covered records. It is immutable.
+type Tip struct {
+	ref      protocol.Ref
+	state    *state.State
+	control  merkle.Set
+	frontier []protocol.ID
+	subjects merkle.Map[covered]
+}
+
+// covered is the set of a subject's covered records.
+type covered struct{ merkle.Set }
+
+// AppendLeaf encodes the set by its root.
+func (c covered) AppendLeaf(b []byte) []byte {
+	root := c.Root()
+	return append(b, root[:]...)
+}
+
+// Begin is the tip before the first checkpoint, which covers nothing.
+func Begin(genesis *protocol.Record) (Tip, error) {
+	s, err := state.Begin(genesis)
+	if err != nil {
+		return Tip{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	return Tip{state: s}, nil
+}
+
+// Ref names the checkpoint; zero before the first.
+func (t Tip) Ref() protocol.Ref { return t.ref }
+
+// State is the state as of the checkpoint.
+func (t Tip) State() *state.State { return t.state }
+
+// Covered is the set of covered records of a subject, or with the zero id
+// those of the control plane.
+func (t Tip) Covered(subject protocol.ID) merkle.Set {
+	if subject.IsZero() {
+		return t.control
+	}
+	c, _ := t.subjects.Get(subject)
+	return c.Set
+}
+
+// Covers reports whether the checkpoint or one before it covers r.
+func (t Tip) Covers(r *protocol.Record) bool { return t.Covered(r.Header().Subject).Has(r.ID()) }
+
+// Frontier are the heads of the covered control plane, rising.
+func (t Tip) Frontier() []protocol.ID { return t.frontier }
+
+// Clerks are those who sign the next checkpoint.
+func (t Tip) Clerks() []Clerk {
+	seats := t.state.Roll().Clerks()
+	out := make([]Clerk, len(seats))
+	for i, c := range seats {
+		out[i] = Clerk{Persona: c.Persona, Key: c.Key}
+	}
+	slices.SortFunc(out, func(a, b Clerk) int {
+		if c := a.Persona.Compare(b.Persona); c != 0 {
+			return c
+		}
+		return protocol.ID(a.Key).Compare(protocol.ID(b.Key))
+	})
+	return out
+}
+
+// A Next is a checkpoint to be: its value, the chunks that the value names,
+// and the tip that it makes.
+type Next struct {
+	Value    Value
+	Encoded  []byte
+	Chunks   [][]byte
+	Tip      Tip
+	Verdicts []protocol.Verdict
+}
+
+// Propose makes the value that covers as many of the records as fit, at a
+// checkpoint time not before the last (SPEC §7.4). Records already covered,
+// without their ancestors, or of subjects that take none now are left out.
+func (t Tip) Propose(records []*protocol.Record, asOf int64) (Next, error) {
+	return t.next(t.coverable(records), max(asOf, t.state.AsOf()))
+}
+
+// Apply recomputes what a certified value claims from the records it newly
+// covers, which must be exactly those. Errors wrap [ErrNotNext] or
+// [ErrStateRoot].
+func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
+	if v.Metastate != t.state.Metastate() || v.Height != t.ref.Height+1 || v.Prev != t.ref.ID || v.AsOf < t.state.AsOf() {
+		return Next{}, fmt.Errorf("checkpoint: height %d: %w", v.Height, ErrNotNext)
+	}
+	if got := t.coverable(records); len(got) != len(records) {
+		return Next{}, fmt.Errorf("checkpoint: height %d: %w: %d of its %d records can't be covered",
+			v.Height, ErrNotNext, len(records)-len(got), len(records))
+	}
+	n, err := t.next(records, v.AsOf)
+	if err != nil {
+		return Next{}, err
+	}
+	claimed, err := v.Encode()
+	if err != nil {
+		return Next{}, err
+	}
+	switch {
+	case n.Value.StateRoot != v.StateRoot:
+		return Next{}, fmt.Errorf("checkpoint: height %d: %w", v.Height, ErrStateRoot)
+	case !slices.Equal(n.Encoded, claimed):
+		return Next{}, fmt.Errorf("checkpoint: height %d: %w: its lists differ", v.Height, ErrNotNext)
+	}
+	return n, nil
+}
+
+// coverable picks records that a next value may cover, inside every cap.
+func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
+	var out []*protocol.Record
+	in := map[protocol.ID]bool{}
+	heads := len(t.frontier)
+	isHead := map[protocol.ID]bool{}
+	for _, h := range t.frontier {
+		isHead[h] = true
+	}
+	subjects := map[protocol.ID]bool{}
+	for _, r := range state.Order(records) {
+		if len(out) == MaxNewlyCovered {
+			break
+		}
+		id, subject := r.ID(), r.Header().Subject
+		if in[id] || t.Covers(r) {
+			continue
+		}
+		if r.Plane() == protocol.Bulk {
+			if p := t.state.Decisions().Poll(subject); p == nil || p.Phase != decision.Voting ||
+				(!subjects[subject] && len(subjects) == MaxSubjects) {
+				continue
+			}
+			subjects[subject] = true
+		} else {
+			merged := 0
+			closed := true
+			for _, p := range ancestry(r) {
+				closed = closed && (in[p] || t.control.Has(p))
+				if isHead[p] {
+					merged++
+				}
+			}
+			if !closed || heads+1-merged > MaxFrontier {
+				continue
+			}
+			for _, p := range ancestry(r) {
+				delete(isHead, p)
+			}
+			isHead[id] = true
+			heads += 1 - merged
+		}
+		in[id] = true
+		out = append(out, r)
+	}
+	return out
+}
+
+// ancestry are the records that r names as before it, each once.
+func ancestry(r *protocol.Record) []protocol.ID {
+	h := r.Header()
+	if h.Prev.IsZero() || slices.Contains(h.Parents, h.Prev) {
+		return h.Parents
+	}
+	return append([]protocol.ID{h.Prev}, h.Parents...)
+}
+
+// next computes the checkpoint that covers exactly the records.
+func (t Tip) next(records []*protocol.Record, asOf int64) (Next, error) {
+	s, verdicts := t.state.Advance(state.Step{Records: records, AsOf: asOf})
+	n := Next{Tip: t, Verdicts: verdicts}
+	n.Tip.state = s
+	bySubject := map[protocol.ID][]protocol.ID{}
+	heads := map[protocol.ID]bool{}
+	for _, h := range t.frontier {
+		heads[h] = true
+	}
+	for _, r := range records {
+		subject := r.Header().Subject
+		bySubject[subject] = append(bySubject[subject], r.ID())
+	}
+	for _, r := range state.Order(records) {
+		if r.Plane() == protocol.Bulk {
+			continue
+		}
+		for _, p := range ancestry(r) {
+			delete(heads, p)
+		}
+		heads[r.ID()] = true
+	}
+	n.Tip.frontier = slices.SortedFunc(maps.Keys(heads), protocol.ID.Compare)
+	n.Value = Value{
+		Version: Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
+		Clerks: n.Tip.Clerks(), StateRoot: s.Root(),
+	}
+	for _, subject := range slices.SortedFunc(maps.Keys(bySubject), protocol.ID.Compare) {
+		if err := n.cover(subject, bySubject[subject]); err != nil {
+			return Next{}, err
+		}
+	}
+	n.Value.Control.Frontier = n.Tip.frontier
+	n.Value.Control.Digest = n.Tip.control.Root()
+	n.Value.Control.Count = uint64(n.Tip.control.Len())
+	for _, id := range s.Decisions().JustClosed() {
+		p := s.Decisions().Poll(id)
+		n.Value.Closings = append(n.Value.Closings, Closing{
+			Poll: id, Digest: p.Result.Ballots, Count: p.Result.Counted, Result: p.Result.ID(),
+		})
+	}
+	b, err := n.Value.Encode()
+	if err != nil {
+		return Next{}, fmt.Errorf("checkpoint: making height %d: %w", n.Value.Height, err)
+	}
+	n.Encoded = b
+	n.Tip.ref = protocol.Ref{Height: n.Value.Height, ID: protocol.Sum(b)}
+	return n, nil
+}
+
+// cover adds newly covered ids to one set and lists them in the value.
+func (n *Next) cover(subject protocol.ID, ids []protocol.ID) error {
+	slices.SortFunc(ids, protocol.ID.Compare)
+	set := n.Tip.Covered(subject)
+	for _, id := range ids {
+		set = set.Add(id)
+	}
+	chunks, err := SplitChunks(ids)
+	if err != nil {
+		return err
+	}
+	names := make([]protocol.ID, len(chunks))
+	for i, c := range chunks {
+		names[i] = protocol.Sum(c)
+	}
+	n.Chunks = append(n.Chunks, chunks...)
+	if subject.IsZero() {
+		n.Tip.control = set
+		n.Value.Control.Chunks = names
+		return nil
+	}
+	n.Tip.subjects = n.Tip.subjects.Put(subject, covered{set})
+	n.Value.Subjects = append(n.Value.Subjects, Subject{
+		Subject: subject, Digest: set.Root(), Count: uint64(set.Len()), Chunks: names,
+	})
+	return nil
+}

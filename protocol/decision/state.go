@@ -1,0 +1,221 @@
+package decision
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision/count"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+// Rules that decisions cite (SPEC §8).
+const (
+	RuleOpen      protocol.Rule = "proposal/open"
+	RuleBallot    protocol.Rule = "ballot"
+	RuleElector   protocol.Rule = "ballot/electorate"
+	RuleNotOpen   protocol.Rule = "ballot/not-open"
+	RuleChoice    protocol.Rule = "ballot/choice"
+	RuleSeq       protocol.Rule = "ballot/seq"
+	RuleClosed    protocol.Rule = "poll/closed"
+	RulePower     protocol.Rule = "power"
+	RuleMalformed protocol.Rule = "malformed"
+)
+
+// State is every proposal with its votes. It is immutable; the zero State has
+// none.
+type State struct {
+	polls  merkle.Map[*Poll]
+	timers []timer       // phases that will end, soonest first
+	closed []protocol.ID // polls that the last step closed, rising
+}
+
+type timer struct {
+	at   int64
+	poll protocol.ID
+}
+
+// Poll is the poll that a proposal opened, nil if there is none.
+func (s State) Poll(proposal protocol.ID) *Poll {
+	p, _ := s.polls.Get(proposal)
+	return p
+}
+
+// Polls are all polls in order of proposal id.
+func (s State) Polls() iter.Seq[*Poll] {
+	return func(yield func(*Poll) bool) {
+		for _, p := range s.polls.All() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// NextDeadline is when the next phase of any poll ends, if one will.
+func (s State) NextDeadline() (int64, bool) {
+	if len(s.timers) == 0 {
+		return 0, false
+	}
+	return s.timers[0].at, true
+}
+
+// JustClosed are the polls that the last step closed, rising.
+func (s State) JustClosed() []protocol.ID { return s.closed }
+
+// Root is the digest of all polls, for the state root.
+func (s State) Root() [32]byte { return s.polls.Root() }
+
+func (s State) put(p *Poll) State {
+	s.polls = s.polls.Put(p.Proposal, p)
+	s.timers = slices.DeleteFunc(slices.Clone(s.timers), func(t timer) bool { return t.poll == p.Proposal })
+	if p.Next != 0 {
+		s.timers = append(s.timers, timer{p.Next, p.Proposal})
+		slices.SortFunc(s.timers, func(a, b timer) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), a.poll.Compare(b.poll))
+		})
+	}
+	return s
+}
+
+// A Batch is what one step applies: the records of decisions' kinds that
+// nothing has struck out.
+type Batch struct {
+	Base     State
+	BaseRoll roll.Batch // judges authors in the final state
+	Roll     roll.State // after the step
+	Step     roll.Step
+	Charter  *charter.Charter
+	Records  []*protocol.Record
+	// Provisional keeps proposals drafts and ends no phase: only a checkpoint
+	// opens and closes.
+	Provisional bool
+}
+
+// Apply returns the polls after the batch, and a verdict on each record.
+// Records come before deadlines: a ballot covered by the checkpoint that
+// closes its poll counts.
+func Apply(b Batch) (State, []protocol.Verdict) {
+	f := &fold{Batch: b, s: b.Base}
+	f.s.closed = nil
+	ballots := map[protocol.ID][]*protocol.Record{} // by poll
+	for _, r := range b.Records {
+		switch r.Kind() {
+		case protocol.Propose:
+			f.verdicts = append(f.verdicts, f.propose(r))
+		case protocol.Ballot:
+			poll := r.Header().Subject
+			ballots[poll] = append(ballots[poll], r)
+		}
+	}
+	for poll, list := range ballots {
+		f.cast(poll, list)
+	}
+	if !b.Provisional {
+		f.deadlines()
+	}
+	return f.s, f.verdicts
+}
+
+type fold struct {
+	Batch
+	s        State
+	verdicts []protocol.Verdict
+}
+
+func (f *fold) propose(r *protocol.Record) protocol.Verdict {
+	body, err := protocol.Body[ProposeBody](r)
+	if err != nil || body.Validate() != nil {
+		return protocol.Void(r, RuleMalformed, "This proposal is not of a shape that can be voted on.")
+	}
+	if !f.BaseRoll.Authorised(r) {
+		return protocol.Void(r, RulePower, "Only members propose.")
+	}
+	class, ok := f.Charter.Class(body.Class)
+	if !ok {
+		return protocol.Void(r, RuleMalformed, "The charter has no such class of decision.")
+	}
+	if body.Voting < class.Voting {
+		return protocol.Void(r, RuleMalformed, "The vote is shorter than the charter's shortest for its class.")
+	}
+	m, _ := MethodByName(body.Method)
+	options, _ := m.Options(body.Options)
+	body.Text = ""
+	why := protocol.Stand(r, RuleOpen, "A member put it to the vote under the charter.")
+	p := &Poll{
+		Proposal: r.ID(), Author: r.Author(), Body: body, Options: options,
+		Phase: Draft, Because: []protocol.Reason{why.Reason},
+	}
+	if !f.Provisional {
+		p.Phase, p.Next = Discussion, f.Step.AsOf+class.Discussion
+	}
+	f.s = f.s.put(p)
+	return why
+}
+
+// Rule is the rule of a class of decision as a count needs it.
+func Rule(class charter.Class) count.Rule {
+	passes, words := class.Threshold.AtLeast, "at least"
+	if class.Strict {
+		passes, words = class.Threshold.Exceeds, "more than"
+	}
+	of := "the yes and no votes"
+	if class.Of == charter.OfRoll {
+		of = "all who may vote"
+	}
+	return count.Rule{
+		Passes: passes, OfRoll: class.Of == charter.OfRoll,
+		Quorum: class.Quorum.AtLeast,
+		Words: fmt.Sprintf("%s %s of %s must say yes, and at least %s of those who may vote must vote.",
+			words, class.Threshold, of, class.Quorum),
+	}
+}
+
+// deadlines ends the phases whose time has come.
+func (f *fold) deadlines() {
+	for {
+		at, ok := f.s.NextDeadline()
+		if !ok || at > f.Step.AsOf {
+			return
+		}
+		p := *f.s.Poll(f.s.timers[0].poll)
+		class, _ := f.Charter.Class(p.Body.Class)
+		switch p.Phase {
+		case Discussion:
+			p.Phase, p.Next = Frozen, f.Step.AsOf+class.Freeze
+		case Frozen:
+			p.Phase, p.Next = Voting, f.Step.AsOf+p.Body.Voting
+			p.RecordDate, p.Opened, p.Electorate = f.Step.Height, f.Step.AsOf, f.Roll.Size()
+		case Voting:
+			if len(f.s.closed) == MaxClosings {
+				return // the rest are due at the next checkpoint, at once
+			}
+			f.close(&p, class)
+		case Contest:
+			p.Phase, p.Next = Passed, f.Step.AsOf+class.Exit
+		case Passed:
+			p.Phase, p.Next = InForce, 0
+		}
+		f.s = f.s.put(&p)
+	}
+}
+
+func (f *fold) close(p *Poll, class charter.Class) {
+	result, err := p.Tally(Rule(class))
+	if err != nil {
+		panic("decision: " + err.Error()) // an open poll has a method of this version
+	}
+	result.Height = f.Step.Height
+	p.Result = result
+	i, _ := slices.BinarySearchFunc(f.s.closed, p.Proposal, protocol.ID.Compare)
+	f.s.closed = slices.Insert(slices.Clone(f.s.closed), i, p.Proposal)
+	p.Because = append(slices.Clone(p.Because), protocol.Reason{Rule: RuleClosed, Record: p.Proposal})
+	p.Phase, p.Next = Rejected, 0
+	if result.Outcome != count.Rejected {
+		p.Phase, p.Next = Contest, f.Step.AsOf+class.Contest
+	}
+}

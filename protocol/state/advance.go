@@ -1,0 +1,155 @@
+package state
+
+import (
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+// Rules cited here: for records of kinds that this version gives no effect, and
+// for the genesis.
+const (
+	RuleUnknown protocol.Rule = "kind/unknown"
+	RuleGenesis protocol.Rule = "genesis"
+)
+
+// A Step is what a state advances by.
+type Step struct {
+	// Records are those newly covered, or, for a provisional view, all that are
+	// not covered yet. A record's ancestors must be covered or among them.
+	// Their order does not matter.
+	Records []*protocol.Record
+	// AsOf is the time of the checkpoint that covers them. Ignored if
+	// Provisional.
+	AsOf int64
+	// Provisional asks how things would stand if the records were covered now.
+	// It opens and closes nothing: only checkpoints do.
+	Provisional bool
+}
+
+// Advance is the whole protocol in one function: the state after a step, and a
+// verdict on each of its records. It is pure and total, and equal sets of
+// records give equal states in whatever order they come (SPEC §4).
+func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
+	at := roll.Step{Height: s.height + 1, AsOf: max(step.AsOf, s.asOf)}
+	if step.Provisional {
+		at.AsOf = s.asOf
+	}
+	next := *s
+	next.height, next.asOf = at.Height, at.AsOf
+
+	o := order(step.Records)
+	b := roll.Batch{Base: s.roll, AsOf: s.asOf, Step: at, Charter: s.charter, Records: o.control, Past: o.past}
+	var verdicts, more []protocol.Verdict
+	next.roll, verdicts = roll.Apply(b)
+
+	decided := make(map[protocol.ID]bool, len(verdicts))
+	for _, v := range verdicts {
+		decided[v.Record] = true
+	}
+	var rest []*protocol.Record
+	for _, r := range append(o.control, o.bulk...) {
+		switch {
+		case decided[r.ID()]:
+		case r.ID() == s.metastate:
+			verdicts = append(verdicts, protocol.Stand(r, RuleGenesis, "It founds the metastate."))
+		case r.Kind() == protocol.Propose || r.Kind() == protocol.Ballot:
+			rest = append(rest, r)
+		default:
+			verdicts = append(verdicts, protocol.Void(r, RuleUnknown, "This version gives records of its kind no effect."))
+		}
+	}
+	next.decisions, more = decision.Apply(decision.Batch{
+		Base: s.decisions, BaseRoll: b, Roll: next.roll, Step: at, Charter: s.charter,
+		Records: rest, Provisional: step.Provisional,
+	})
+	return &next, append(verdicts, more...)
+}
+
+// Order returns the records without copies, control records first and each
+// after those of the records that it names as before it.
+func Order(records []*protocol.Record) []*protocol.Record {
+	o := order(records)
+	return append(o.control, o.bulk...)
+}
+
+// ordered are a step's records, control records with parents first.
+type ordered struct {
+	control, bulk []*protocol.Record
+	byID          map[protocol.ID]*protocol.Record
+	pasts         map[protocol.ID]map[protocol.ID]bool // ancestors, of records asked about
+}
+
+// order sorts a step's records so that parents come first, and drops copies.
+// It uses a stack of its own: histories may be deeper than a goroutine's.
+func order(records []*protocol.Record) *ordered {
+	o := &ordered{
+		byID:  make(map[protocol.ID]*protocol.Record, len(records)),
+		pasts: map[protocol.ID]map[protocol.ID]bool{},
+	}
+	for _, r := range records {
+		o.byID[r.ID()] = r
+	}
+	placed := make(map[protocol.ID]bool, len(records))
+	for _, r := range records {
+		if placed[r.ID()] {
+			continue
+		}
+		if r.Plane() == protocol.Bulk {
+			placed[r.ID()] = true
+			o.bulk = append(o.bulk, r)
+			continue
+		}
+		stack := []*protocol.Record{r}
+		for len(stack) > 0 {
+			top := stack[len(stack)-1]
+			missing := len(stack)
+			if !placed[top.ID()] {
+				stack = o.appendAncestors(stack, top, placed)
+			}
+			if len(stack) > missing {
+				continue
+			}
+			stack = stack[:len(stack)-1]
+			if !placed[top.ID()] {
+				placed[top.ID()] = true
+				o.control = append(o.control, top)
+			}
+		}
+	}
+	return o
+}
+
+// appendAncestors appends those parents of r, and its prev, that are in the
+// step and not in done.
+func (o *ordered) appendAncestors(list []*protocol.Record, r *protocol.Record, done map[protocol.ID]bool) []*protocol.Record {
+	h := r.Header()
+	if p, ok := o.byID[h.Prev]; ok && !done[h.Prev] {
+		list = append(list, p)
+	}
+	for _, id := range h.Parents {
+		if p, ok := o.byID[id]; ok && !done[id] {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// past reports whether one record of the step is an ancestor of another.
+func (o *ordered) past(ancestor, of protocol.ID) bool {
+	seen, ok := o.pasts[of]
+	if !ok {
+		seen = map[protocol.ID]bool{}
+		stack := o.appendAncestors(nil, o.byID[of], seen)
+		for len(stack) > 0 {
+			r := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			if !seen[r.ID()] {
+				seen[r.ID()] = true
+				stack = o.appendAncestors(stack, r, seen)
+			}
+		}
+		o.pasts[of] = seen
+	}
+	return seen[ancestor]
+}

@@ -1,0 +1,42 @@
+package state
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+)
+
+// MaxName is the longest name of a metastate, in bytes.
+const MaxName = 100
+
+// GenesisBody founds a metastate. The record is signed by one fresh key for
+// each founder; each signs its founder's inception and the first checkpoint,
+// and is then erased (SPEC §5.1).
+type GenesisBody struct {
+	Name    string          `cbor:"name"`
+	Charter charter.Charter `cbor:"charter"`
+	Nonce   identity.Nonce  `cbor:"nonce"`
+}
+
+// Validate refuses a body that founds nothing.
+func (b GenesisBody) Validate() error {
+	if b.Name == "" || len(b.Name) > MaxName || !utf8.ValidString(b.Name) {
+		return fmt.Errorf("state: a metastate's name must be 1 to %d bytes of text", MaxName)
+	}
+	for _, r := range b.Name {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("state: a metastate's name must be one line of printable text")
+		}
+	}
+	return b.Charter.Validate()
+}
+
+// foundingKeys are the keys that signed a genesis, in the record's order.
+func foundingKeys(genesis *protocol.Record) []identity.PublicKey {
+	h := genesis.Header()
+	return append([]identity.PublicKey{h.Key}, h.Cosigners...)
+}

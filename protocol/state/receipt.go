@@ -1,0 +1,207 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+// ErrRefused is wrapped when a record may be neither stored nor relayed. Every
+// node that holds the record's ancestors and the checkpoint it cites comes to
+// the same verdict.
+var ErrRefused = errors.New("refused")
+
+// A Missing error says what a node must hold before it can judge a record.
+type Missing struct {
+	Records    []protocol.ID // ancestors
+	Checkpoint uint64        // height the record cites, if the node has not reached it
+}
+
+func (m *Missing) Error() string {
+	if m.Checkpoint != 0 {
+		return fmt.Sprintf("state: checkpoint %d is not held yet", m.Checkpoint)
+	}
+	return fmt.Sprintf("state: %d ancestors are not held yet", len(m.Records))
+}
+
+// Holdings is what a receipt needs to know of what a node holds.
+type Holdings interface {
+	// Header is the header of a held record.
+	Header(protocol.ID) (protocol.Header, bool)
+	// CheckpointID is the id of the final checkpoint at a height.
+	CheckpointID(height uint64) (protocol.ID, bool)
+}
+
+// Receive decides whether a record may be stored and relayed: nil, a [*Missing],
+// or an error wrapping [ErrRefused] (SPEC §4.1). It looks at the record, its
+// ancestors and the final checkpoint that it cites, never at when it came.
+func (s *State) Receive(r *protocol.Record, held Holdings) error {
+	c := receipt{s: s, r: r, h: r.Header(), held: held}
+	if r.Kind() == protocol.Genesis {
+		return c.refuse("another genesis")
+	}
+	if c.h.Metastate != s.metastate {
+		return c.refuse("it belongs to another metastate")
+	}
+	if err := c.checkpoint(); err != nil {
+		return err
+	}
+	if r.Plane() == protocol.Bulk {
+		return c.bulk()
+	}
+	if err := c.ancestors(); err != nil {
+		return err
+	}
+	if r.Kind() == protocol.Inception || r.Kind() == protocol.Grant {
+		return c.personaKeys()
+	}
+	return c.device(func(m *roll.Member) bool {
+		standing := m.StandingAt(c.h.Checkpoint.Height)
+		return standing == roll.Full ||
+			r.Kind() == protocol.Leave && (standing == roll.Pending || standing == roll.Suspended)
+	})
+}
+
+type receipt struct {
+	s    *State
+	r    *protocol.Record
+	h    protocol.Header
+	held Holdings
+}
+
+func (c *receipt) refuse(format string, args ...any) error {
+	return fmt.Errorf("state: record %s: %w: %s", c.r.ID(), ErrRefused, fmt.Sprintf(format, args...))
+}
+
+// checkpoint requires that the record cites a final checkpoint that is held.
+func (c *receipt) checkpoint() error {
+	at := c.h.Checkpoint
+	if at == (protocol.Ref{}) {
+		if c.r.Kind() == protocol.Inception || c.r.Kind() == protocol.Grant {
+			return nil
+		}
+		return c.refuse("it cites no checkpoint")
+	}
+	if at.Height > c.s.height {
+		return &Missing{Checkpoint: at.Height}
+	}
+	if id, ok := c.held.CheckpointID(at.Height); !ok || id != at.ID {
+		return c.refuse("it cites a checkpoint that is not final here")
+	}
+	return nil
+}
+
+// ancestors requires that all that the record names as before it is held, that
+// its chain is whole, and that it is within the quota.
+func (c *receipt) ancestors() error {
+	var missing []protocol.ID
+	for _, id := range c.h.Parents {
+		if h, ok := c.held.Header(id); !ok {
+			missing = append(missing, id)
+		} else if !h.Subject.IsZero() {
+			return c.refuse("a parent is on the bulk plane")
+		}
+	}
+	prev, ok := c.held.Header(c.h.Prev)
+	if !c.h.Prev.IsZero() && !ok && !c.carried(c.h.Prev) {
+		missing = append(missing, c.h.Prev)
+	}
+	if len(missing) > 0 {
+		return &Missing{Records: missing}
+	}
+	if !ok {
+		return nil
+	}
+	if prev.Key != c.h.Key || prev.Seq+1 != c.h.Seq || !prev.Subject.IsZero() {
+		return c.refuse("it does not follow the record it names as before it")
+	}
+	if prev.Checkpoint.Height > c.h.Checkpoint.Height {
+		return c.refuse("it cites an older checkpoint than the record before it")
+	}
+	return c.quota(prev)
+}
+
+// carried reports whether id is the end of a chain that began inside an
+// admission.
+func (c *receipt) carried(id protocol.ID) bool {
+	m := c.s.roll.Member(c.h.Persona)
+	return m != nil && m.Chain.Head == id
+}
+
+// quota refuses a record that follows Q others of its chain which cite the
+// same checkpoint.
+func (c *receipt) quota(prev protocol.Header) error {
+	for n := 1; prev.Checkpoint == c.h.Checkpoint; n++ {
+		if n == protocol.QuotaPerCheckpoint {
+			return c.refuse("more than %d records of one device on one checkpoint", protocol.QuotaPerCheckpoint)
+		}
+		h, ok := c.held.Header(prev.Prev)
+		if !ok {
+			return nil
+		}
+		prev = h
+	}
+	return nil
+}
+
+// personaKeys judges inceptions and grants that stand alone: a founder's, or a
+// further device of someone on the roll. Newcomers' come inside an admission.
+func (c *receipt) personaKeys() error {
+	if c.r.Kind() == protocol.Inception {
+		if len(c.h.Cosigners) != 1 || !c.s.roll.Founding(c.h.Cosigners[0]) {
+			return c.refuse("a newcomer's inception comes inside an admission")
+		}
+		if len(c.h.Parents) != 1 || c.h.Parents[0] != c.s.metastate {
+			return c.refuse("a founder's inception follows the genesis")
+		}
+		return nil
+	}
+	if c.h.Seq == 0 {
+		return c.refuse("a grant follows the persona's inception")
+	}
+	if m := c.s.roll.Member(c.h.Persona); m != nil && (m.Key != c.h.Key || m.StandingAt(c.h.Checkpoint.Height) == roll.Left) {
+		return c.refuse("the key does not speak for the persona")
+	}
+	inception, ok := c.held.Header(c.h.Persona)
+	if c.s.roll.Member(c.h.Persona) == nil && (!ok || inception.Key != c.h.Key) {
+		return c.refuse("the persona is not on the roll")
+	}
+	return nil
+}
+
+// device requires that the signing device was final at the checkpoint cited,
+// speaks for the author, and that the author's standing there allows the act.
+func (c *receipt) device(allows func(*roll.Member) bool) error {
+	d := c.s.roll.Device(c.h.Key)
+	if d == nil || d.Persona != c.h.Persona || d.Height > c.h.Checkpoint.Height {
+		return c.refuse("the device may not sign for the persona at the checkpoint it cites")
+	}
+	if m := c.s.roll.Member(c.h.Persona); m == nil || !allows(m) {
+		return c.refuse("the author's standing at the checkpoint it cites does not allow it")
+	}
+	return nil
+}
+
+// bulk judges ballots: for a poll that is open, by a member of its electorate.
+func (c *receipt) bulk() error {
+	p := c.s.decisions.Poll(c.h.Subject)
+	if p == nil || p.RecordDate == 0 || c.h.Checkpoint.Height < p.RecordDate {
+		return c.refuse("its poll was not open at the checkpoint it cites")
+	}
+	if p.Phase.Closed() {
+		return c.refuse("its poll has closed")
+	}
+	return c.device(func(m *roll.Member) bool { return m.StandingAt(p.RecordDate) == roll.Full })
+}
+
+// Next is where a device goes on: the end of its chain of control records as
+// far as they are final.
+func (s *State) Next(device identity.PublicKey) roll.Chain {
+	if d := s.roll.Device(device); d != nil {
+		return d.Chain
+	}
+	return roll.Chain{}
+}

@@ -1,0 +1,148 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+// A State is everything that rules have decided about one metastate as of a
+// checkpoint. It is immutable; share it freely.
+type State struct {
+	metastate protocol.ID
+	name      string
+	charter   *charter.Charter
+	charterID protocol.ID // digest of its encoding
+	height    uint64
+	asOf      int64
+	roll      roll.State
+	decisions decision.State
+}
+
+// Begin is the state that a genesis founds: no members yet, and the founding
+// keys as clerks of the first checkpoint.
+func Begin(genesis *protocol.Record) (*State, error) {
+	if genesis.Kind() != protocol.Genesis {
+		return nil, fmt.Errorf("state: record %s is no genesis", genesis.ID())
+	}
+	body, err := protocol.Body[GenesisBody](genesis)
+	if err != nil {
+		return nil, fmt.Errorf("state: genesis %s: %w", genesis.ID(), err)
+	}
+	if err := body.Validate(); err != nil {
+		return nil, fmt.Errorf("state: genesis %s: %w", genesis.ID(), err)
+	}
+	return &State{
+		metastate: genesis.ID(), name: body.Name, charter: &body.Charter,
+		charterID: protocol.Sum(encode(body.Charter)), asOf: genesis.Header().Time,
+		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)),
+	}, nil
+}
+
+// Metastate is the community's id.
+func (s *State) Metastate() protocol.ID { return s.metastate }
+
+// Name is the community's name.
+func (s *State) Name() string { return s.name }
+
+// Charter is the charter in force. It must not be changed.
+func (s *State) Charter() *charter.Charter { return s.charter }
+
+// Height is that of the checkpoint this state is as of; 0 before the first.
+func (s *State) Height() uint64 { return s.height }
+
+// AsOf is the checkpoint's time in seconds since 1970; before the first, the
+// time that the genesis claims.
+func (s *State) AsOf() int64 { return s.asOf }
+
+// Roll is who belongs.
+func (s *State) Roll() roll.State { return s.roll }
+
+// Decisions are the proposals and their votes.
+func (s *State) Decisions() decision.State { return s.decisions }
+
+// NextDeadline is the checkpoint time at which something falls due by itself
+// (a phase of a poll ends, a suspension lapses), if anything will. A clerk
+// makes a checkpoint for it even when there is nothing to cover (SPEC §7.4).
+func (s *State) NextDeadline() (at int64, ok bool) {
+	at, ok = s.decisions.NextDeadline()
+	if l, has := s.roll.NextLapse(); has && (!ok || l < at) {
+		return l, true
+	}
+	return at, ok
+}
+
+// sections are the digests that the state root is made of (SPEC §6.3).
+type sections struct {
+	AsOf    int64       `cbor:"asOf"`
+	Charter protocol.ID `cbor:"charter"`
+	Devices []byte      `cbor:"devices"`
+	Height  uint64      `cbor:"height"`
+	Invites []byte      `cbor:"invites"`
+	Members []byte      `cbor:"members"`
+	Offices []byte      `cbor:"offices"`
+	Polls   []byte      `cbor:"polls"`
+}
+
+func (s *State) sections() []byte {
+	r, polls := s.roll.Roots(), s.decisions.Root()
+	return encode(sections{
+		AsOf: s.asOf, Charter: s.charterID, Height: s.height,
+		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Offices: r.Offices[:], Polls: polls[:],
+	})
+}
+
+func encode(v any) []byte {
+	b, err := dagcbor.Marshal(v)
+	if err != nil {
+		panic("state: " + err.Error()) // our own types, their texts checked on the way in
+	}
+	return b
+}
+
+// Root is the digest of the whole state: equal states have equal roots, and
+// any entry can be proved against it. It is computed from what changed since
+// the state it came from.
+func (s *State) Root() [32]byte { return protocol.Sum(s.sections()) }
+
+// A MemberProof shows a persona's entry on the roll, or that there is none, to
+// someone who has only a checkpoint's state root.
+type MemberProof struct {
+	Sections []byte       `cbor:"sections"` // whose SHA-256 is the state root
+	Entry    []byte       `cbor:"entry"`    // the leaf, empty if there is none
+	Path     merkle.Proof `cbor:"path"`
+}
+
+// ProveMember makes the proof for a persona.
+func (s *State) ProveMember(persona protocol.ID) MemberProof {
+	p := MemberProof{Sections: s.sections(), Path: s.roll.ProveMember(persona)}
+	if m := s.roll.Member(persona); m != nil {
+		p.Entry = m.AppendLeaf(nil)
+	}
+	return p
+}
+
+// VerifyMember checks a proof against a state root. A proof with an entry
+// shows that the entry is the persona's; one without, that it has none.
+func VerifyMember(root [32]byte, persona protocol.ID, p MemberProof) error {
+	if len(p.Sections) > 1<<10 || protocol.Sum(p.Sections) != root {
+		return fmt.Errorf("state: proof for %s: its sections are not those of the state root", persona)
+	}
+	var sec sections
+	if err := dagcbor.Unmarshal(p.Sections, &sec); err != nil {
+		return fmt.Errorf("state: proof for %s: %w", persona, err)
+	}
+	if len(sec.Members) != len(root) {
+		return fmt.Errorf("state: proof for %s: no digest of the roll", persona)
+	}
+	members := [32]byte(sec.Members)
+	if len(p.Entry) == 0 {
+		return merkle.VerifyAbsent(members, persona, p.Path)
+	}
+	return merkle.VerifyPresent(members, persona, p.Entry, p.Path)
+}
