@@ -7,7 +7,7 @@ import (
 // batchGroup is how many signatures are checked by one equation. It bounds
 // working memory, and what one bad signature costs: only its group is checked
 // again one by one.
-const batchGroup = 64
+const batchGroup = 256
 
 // Batch verifies many signatures faster than one by one, to the same answers as
 // [Verify]: that is what the cofactored rule is for. Its equation is weighted

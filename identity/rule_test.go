@@ -7,10 +7,6 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
 
-const cctvAccepted = 0
-
-var wycheproofExtra = []int{}
-
 // hram is SHA-512(R ‖ A ‖ M) as a scalar.
 func hram(r, a, msg []byte) *scalar.Scalar {
 	h := sha512.New()

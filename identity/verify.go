@@ -18,7 +18,9 @@ import (
 // Only a cofactored rule agrees with itself in batches. Without the last rule
 // on A anyone could show a signature valid for every message (A = identity).
 //
-// The options are spelled out, not taken from a preset: they are consensus.
+// The options are spelled out, not taken from a preset: they are consensus. No
+// one knows a signature that only the check for a canonical A refuses, as that
+// takes the discrete logarithm of a point with y < 19; a test pins the option.
 func ruleOptions() *voi.Options {
 	return &voi.Options{Verify: &voi.VerifyOptions{
 		AllowSmallOrderA:   false,

@@ -44,7 +44,7 @@ func (f Fraction) AtLeast(part, whole uint64) bool {
 
 // Exceeds reports whether part/whole > f.
 func (f Fraction) Exceeds(part, whole uint64) bool {
-	return f.Den != 0 && f.cmp(part, whole) > 0
+	return f.cmp(part, whole) > 0 // never with denominator 0, as 0 exceeds nothing
 }
 
 // Needs returns the smallest part with part/whole ≥ f: ⌈whole·num/den⌉. If

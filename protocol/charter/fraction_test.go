@@ -25,6 +25,7 @@ func TestFractionNeeds(t *testing.T) {
 		{f: "1/3", whole: 0, want: 0},
 		{f: "1/1", whole: math.MaxUint64, want: math.MaxUint64},
 		{f: "3/2", whole: math.MaxUint64, want: math.MaxUint64},
+		{f: "7/5", whole: 13176245766935394011, want: math.MaxUint64}, // and a remainder
 		{f: "1/0", whole: 3, want: math.MaxUint64},
 		{f: "0/0", whole: 0, want: math.MaxUint64},
 	} {
@@ -89,6 +90,9 @@ func TestClassPassesNeedsAYes(t *testing.T) {
 	c := Class{Threshold: Fraction{2, 3}}
 	if c.Passes(0, 0) || !c.Passes(1, 1) {
 		t.Error("0 of 0 passes, or 1 of 1 does not")
+	}
+	if n := (Class{Strict: true}).Needs(3); n != math.MaxUint64 {
+		t.Errorf("a class without a threshold needs %d", n)
 	}
 	simple := Class{Threshold: Fraction{1, 2}, Strict: true}
 	if simple.Passes(3, 6) || !simple.Passes(4, 6) {

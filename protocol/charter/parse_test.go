@@ -80,6 +80,23 @@ func TestParseYAMLSorts(t *testing.T) {
 	}
 }
 
+// Anchors and aliases are refused in the place of field names too.
+func TestParseYAMLKeys(t *testing.T) {
+	file := string(YAML(mustTemplate(t, "club")))
+	for _, change := range [][2]string{
+		{"suspend: 24h", "&a suspend: 24h"},
+		{"template: club", "template: &suspend club"}, // and below: *suspend
+	} {
+		edited := strings.Replace(file, change[0], change[1], 1)
+		if strings.Contains(edited, "&suspend") {
+			edited = strings.Replace(edited, "suspend: 24h", "*suspend : 24h", 1)
+		}
+		if _, err := ParseYAML([]byte(edited)); err == nil || !strings.Contains(err.Error(), `"suspend" is not a field`) {
+			t.Errorf("%q: %v", change[1], err)
+		}
+	}
+}
+
 func anyName() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.StringMatching(`[a-z][a-z0-9-]{0,31}`), rapid.SampledFrom(reserved))
 }

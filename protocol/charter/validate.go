@@ -172,7 +172,7 @@ func (k *checker) word(field, s string, allowed ...string) {
 func quoted(s string) string { return fmt.Sprintf("%.40q", s) }
 
 func (k *checker) offices(list []Office) {
-	if false {
+	if len(list) > MaxOffices {
 		k.add("offices", "%d are too many; keep at most %d", len(list), MaxOffices)
 		return
 	}

@@ -24,6 +24,10 @@ func TestValidateDecoded(t *testing.T) {
 		{"age negative", "charter: admission: maxAge: -24h is too short", func(c *Charter) { c.Admission.MaxAge = -day }},
 		{"version", "charter: version: 1099511627777 is out of range", func(c *Charter) { c.Version = MaxVersion + 1 }},
 		{"newline in a name", `charter: office 1: name: "cl\nerk" can't be a name`, func(c *Charter) { c.Offices[0].Name = "cl\nerk" }},
+		{"upper case in a class's name", `charter: class 6: name: "Ordinary" can't be a name`, func(c *Charter) {
+			c.Classes = append(c.Classes, c.Classes[5])
+			c.Classes[5].Name = "Ordinary"
+		}},
 		{"fraction", "charter: class budget: quorum: 1/1000001 has a number over 1000000", func(c *Charter) { c.Classes[0].Quorum = Fraction{1, MaxDen + 1} }},
 		{"offices", "charter: offices: 17 are too many", func(c *Charter) { c.Offices = make([]Office, 17) }},
 		{"classes", "charter: classes: 17 are too many", func(c *Charter) { c.Classes = make([]Class, 17) }},

@@ -106,6 +106,13 @@ func signingBytes(metastate protocol.ID, h Header) []byte {
 // signMessage makes a message. value and prev are those of a proposal.
 func signMessage(signer identity.Signer, metastate protocol.ID, h Header, value []byte, prev protocol.ID) *Message {
 	sig := signer.Sign(signingBytes(metastate, h))
+	return &Message{
+		header: h, metastate: metastate, key: signer.Public(), sig: sig,
+		value: value, prev: prev, raw: encodeMessage(h, sig, value),
+	}
+}
+
+func encodeMessage(h Header, sig [identity.SignatureSize]byte, value []byte) []byte {
 	w := wireMessage{Kind: h.Kind, Clerk: uint8(h.Clerk), Height: h.Height, Round: h.Round, Sig: sig[:], Value: value}
 	if h.Kind != KindProposal && !h.Value.IsZero() {
 		w.Vote = &h.Value
@@ -114,7 +121,7 @@ func signMessage(signer identity.Signer, metastate protocol.ID, h Header, value 
 		r := uint32(h.ValidRound)
 		w.ValidRound = &r
 	}
-	return &Message{header: h, metastate: metastate, key: signer.Public(), sig: sig, value: value, prev: prev, raw: encode(w)}
+	return encode(w)
 }
 
 // ParseMessage reads a message of the clerks of a height of a metastate, and

@@ -132,6 +132,19 @@ func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
 	return n, nil
 }
 
+// Coverable reports whether the next checkpoint could cover r, given room and
+// r's ancestors.
+func (t Tip) Coverable(r *protocol.Record) bool {
+	if t.Covers(r) {
+		return false
+	}
+	if r.Plane() == protocol.Control {
+		return true
+	}
+	p := t.state.Decisions().Poll(r.Header().Subject)
+	return p != nil && p.Phase == decision.Voting
+}
+
 // coverable picks records that a next value may cover, inside every cap.
 func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 	var out []*protocol.Record
@@ -147,12 +160,11 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 			break
 		}
 		id, subject := r.ID(), r.Header().Subject
-		if in[id] || t.Covers(r) {
+		if in[id] || !t.Coverable(r) {
 			continue
 		}
 		if r.Plane() == protocol.Bulk {
-			if p := t.state.Decisions().Poll(subject); p == nil || p.Phase != decision.Voting ||
-				(!subjects[subject] && len(subjects) == MaxSubjects) {
+			if !subjects[subject] && len(subjects) == MaxSubjects {
 				continue
 			}
 			subjects[subject] = true

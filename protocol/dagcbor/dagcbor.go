@@ -13,6 +13,7 @@
 package dagcbor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -67,15 +68,21 @@ func Marshal(v any) ([]byte, error) {
 	return b, nil
 }
 
-// Unmarshal decodes the canonical encoding b into v. It refuses bytes that are
-// not canonical (an error wrapping [ErrNotCanonical]), fields v does not have,
-// and values that do not fit v's types. The caller bounds len(b) first.
+// Unmarshal decodes b into v, a pointer to a zero value. It accepts exactly
+// what [Marshal] writes for values of v's type, so that a value has one
+// encoding there too: it refuses bytes that are not canonical, fields v does
+// not have or that Marshal would have left out, missing fields and values that
+// only nearly fit (errors wrapping [ErrNotCanonical]). The caller bounds
+// len(b) first.
 func Unmarshal(b []byte, v any) error {
 	if err := Check(b); err != nil {
 		return err
 	}
 	if err := decMode.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("dagcbor: decoding %T: %w", v, err)
+		return fmt.Errorf("%w: decoding %T: %v", ErrNotCanonical, v, err)
+	}
+	if again, err := encMode.Marshal(v); err != nil || !bytes.Equal(again, b) {
+		return fmt.Errorf("%w: not the one encoding of a %T", ErrNotCanonical, v)
 	}
 	return nil
 }

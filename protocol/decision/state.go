@@ -159,16 +159,16 @@ func (f *fold) propose(r *protocol.Record) protocol.Verdict {
 
 // Rule is the rule of a class of decision as a count needs it.
 func Rule(class charter.Class) count.Rule {
-	passes, words := class.Threshold.AtLeast, "at least"
+	words := "at least"
 	if class.Strict {
-		passes, words = class.Threshold.Exceeds, "more than"
+		words = "more than"
 	}
 	of := "the yes and no votes"
 	if class.Of == charter.OfRoll {
 		of = "all who may vote"
 	}
 	return count.Rule{
-		Passes: passes, OfRoll: class.Of == charter.OfRoll,
+		Passes: class.Passes, OfRoll: class.Of == charter.OfRoll,
 		Quorum: class.Quorum.AtLeast,
 		Words: fmt.Sprintf("%s %s of %s must say yes, and at least %s of those who may vote must vote.",
 			words, class.Threshold, of, class.Quorum),

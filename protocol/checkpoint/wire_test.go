@@ -1,0 +1,302 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// signed returns the bytes of a message of clerk h.Clerk at height 1.
+func signed(h Header, value []byte) []byte {
+	if h.Height == 0 {
+		h.Height = 1
+	}
+	return signMessage(testKey(h.Clerk), testMetastate, h, value, protocol.ID{}).Bytes()
+}
+
+func TestMessageRoundTrip(t *testing.T) {
+	b := mustEncode(t, testValue(4, "v"))
+	id := protocol.Sum(b)
+	for _, h := range []Header{
+		{Kind: KindProposal, Clerk: 1, Height: 1, ValidRound: NoRound, Value: id},
+		{Kind: KindProposal, Clerk: 3, Height: 1, Round: 2, ValidRound: 0, Value: id},
+		{Kind: KindPrevote, Clerk: 0, Height: 1 << 60, Round: MaxRound, ValidRound: NoRound},
+		{Kind: KindPrecommit, Clerk: 2, Height: 1, ValidRound: NoRound, Value: id},
+	} {
+		var value []byte
+		if h.Kind == KindProposal {
+			value = b
+		}
+		raw := signed(h, value)
+		m, err := ParseMessage(testMetastate, testClerks(4), raw)
+		if err != nil {
+			t.Fatalf("%+v: %v", h, err)
+		}
+		if m.Header() != h || !bytes.Equal(m.Bytes(), raw) {
+			t.Errorf("read back %+v, want %+v", m.Header(), h)
+		}
+	}
+}
+
+// SPEC §7.3: a signature holds for one metastate, clerk, kind, height, round,
+// value and valid round, and nothing else.
+func TestMessageSignatureBindsEveryField(t *testing.T) {
+	b := mustEncode(t, testValue(4, "v"))
+	h := Header{Kind: KindPrevote, Clerk: 1, Height: 1, Round: 4, ValidRound: NoRound, Value: protocol.Sum(b)}
+	sig := testKey(1).Sign(signingBytes(testMetastate, h))
+	p := h
+	p.Kind = KindProposal
+	proposalSig := testKey(1).Sign(signingBytes(testMetastate, p))
+	for name, change := range map[string]func(h *Header){
+		"clerk":  func(h *Header) { h.Clerk = 2 },
+		"kind":   func(h *Header) { h.Kind = KindPrecommit },
+		"height": func(h *Header) { h.Height = 2 },
+		"round":  func(h *Header) { h.Round = 5 },
+		"value":  func(h *Header) { h.Value[0] ^= 1 },
+		"nil":    func(h *Header) { h.Value = protocol.ID{} },
+	} {
+		g := h
+		change(&g)
+		if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(g, sig, nil)); !errors.Is(err, ErrSignature) {
+			t.Errorf("%s changed: %v, want ErrSignature", name, err)
+		}
+	}
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(h, sig, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseMessage(protocol.Sum([]byte("another")), testClerks(4), encodeMessage(h, sig, nil)); !errors.Is(err, ErrSignature) {
+		t.Errorf("replayed into another metastate: %v", err)
+	}
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, b)); err != nil {
+		t.Fatal(err)
+	}
+	p.ValidRound = 2
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, b)); !errors.Is(err, ErrSignature) {
+		t.Errorf("valid round changed: %v", err)
+	}
+	other := mustEncode(t, testValue(4, "w"))
+	p.ValidRound = NoRound
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, other)); !errors.Is(err, ErrSignature) {
+		t.Errorf("value changed: %v", err)
+	}
+}
+
+func TestMessageRefuses(t *testing.T) {
+	v := testValue(4, "v")
+	b := mustEncode(t, v)
+	v.Metastate = protocol.Sum([]byte("another"))
+	foreign := mustEncode(t, v)
+	second := fullValue()
+	later := mustEncode(t, second)
+	for name, raw := range map[string][]byte{
+		"not its turn":        signed(Header{Kind: KindProposal, Clerk: 2, ValidRound: NoRound, Value: protocol.Sum(b)}, b),
+		"foreign value":       signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: NoRound, Value: protocol.Sum(foreign)}, foreign),
+		"value of height 2":   signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: NoRound, Value: protocol.Sum(later)}, later),
+		"no value":            signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: NoRound}, []byte{0}),
+		"valid round not yet": signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: 0, Value: protocol.Sum(b)}, b),
+		"no such clerk":       signed(Header{Kind: KindPrevote, Clerk: 4}, nil),
+		"round too far":       signed(Header{Kind: KindPrevote, Round: MaxRound + 1}, nil),
+		"unknown kind":        signed(Header{Kind: 4}, nil),
+		"vote with a value":   signed(Header{Kind: KindPrevote, Clerk: 1, ValidRound: NoRound}, b),
+		"trailing byte":       append(signed(Header{Kind: KindPrevote, ValidRound: NoRound}, nil), 0),
+		"too long":            make([]byte, MaxMessageSize+1),
+		"proposal of no kind": signed(Header{Kind: KindProposal, ValidRound: NoRound}, nil),
+	} {
+		if _, err := ParseMessage(testMetastate, testClerks(4), raw); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		}
+	}
+	if _, err := ParseMessage(testMetastate, nil, signed(Header{Kind: KindPrevote, ValidRound: NoRound}, nil)); err == nil {
+		t.Error("taken for no clerks")
+	}
+}
+
+// certify returns a certificate of value by the clerks named.
+func certify(value []byte, height uint64, round uint32, who ...int) Certificate {
+	c := Certificate{Value: value, Round: round}
+	h := Header{Kind: KindPrecommit, Height: height, Round: round, Value: protocol.Sum(value)}
+	for _, i := range who {
+		sig := testKey(i).Sign(signingBytes(testMetastate, h))
+		c.Signatures = append(c.Signatures, Signature{Clerk: uint8(i), Sig: sig})
+	}
+	return c
+}
+
+func TestCertificate(t *testing.T) {
+	value := mustEncode(t, testValue(4, "v"))
+	clerks := testClerks(4)
+	good := certify(value, 1, 3, 0, 2, 3)
+	c, err := ParseCertificate(good.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := c.Verify(testMetastate, clerks); err != nil || v.Height != 1 || c.ID() != protocol.Sum(value) {
+		t.Fatalf("height %d, %v", v.Height, err)
+	}
+
+	votes := certify(value, 1, 3, 0, 2, 3)
+	for i := range votes.Signatures { // prevotes are not precommits
+		h := Header{Kind: KindPrevote, Height: 1, Round: 3, Value: protocol.Sum(value)}
+		votes.Signatures[i].Sig = testKey(int(votes.Signatures[i].Clerk)).Sign(signingBytes(testMetastate, h))
+	}
+	twice := certify(value, 1, 3, 0, 2, 2)
+	unordered := certify(value, 1, 3, 2, 0, 3)
+	otherRound := certify(value, 1, 3, 0, 2, 3)
+	otherRound.Round = 4
+	otherValue := certify(value, 1, 3, 0, 2, 3)
+	otherValue.Value = mustEncode(t, testValue(4, "w"))
+	junk := certify(value, 1, 3, 0, 1, 2, 3)
+	junk.Signatures[1].Sig[0] ^= 1
+	stranger := certify(value, 1, 3, 0, 1, 4)
+	for name, tc := range map[string]struct {
+		c    Certificate
+		want error
+	}{
+		"too few":         {certify(value, 1, 3, 0, 2), ErrNoQuorum},
+		"none":            {certify(value, 1, 3), ErrNoQuorum},
+		"one clerk twice": {twice, ErrMalformed},
+		"unordered":       {unordered, ErrMalformed},
+		"prevotes":        {votes, ErrSignature},
+		"another round":   {otherRound, ErrSignature},
+		"another height":  {certify(value, 2, 3, 0, 2, 3), ErrSignature},
+		"another value":   {otherValue, ErrSignature},
+		"a bad signature": {junk, ErrSignature},
+		"a stranger":      {stranger, ErrSignature},
+		"no value":        {Certificate{Round: 1, Signatures: good.Signatures}, ErrMalformed},
+	} {
+		if _, err := tc.c.Verify(testMetastate, clerks); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+	if _, err := good.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, ErrMalformed) {
+		t.Errorf("another metastate: %v", err)
+	}
+	shared := testClerks(4)
+	shared[1].Key = shared[0].Key
+	if _, err := good.Verify(testMetastate, shared); !errors.Is(err, ErrMalformed) {
+		t.Errorf("clerks sharing a key: %v", err)
+	}
+	if _, err := good.Verify(testMetastate, testClerks(7)); !errors.Is(err, ErrNoQuorum) {
+		t.Errorf("a larger clerk set: %v", err)
+	}
+	for name, c := range map[string]Certificate{"unordered": unordered, "twice": twice, "no value": {}} {
+		if _, err := ParseCertificate(c.Encode()); !errors.Is(err, ErrMalformed) {
+			t.Errorf("parsing, %s: %v", name, err)
+		}
+	}
+}
+
+// A founding certificate is one whose clerks are the founders, by founding key.
+func TestFoundingCertificate(t *testing.T) {
+	var founders []Clerk
+	for i := range 2 {
+		founders = append(founders, Clerk{Key: testKey(i).Public()}) // no persona yet
+	}
+	value := mustEncode(t, testValue(3, "founding"))
+	if _, err := certify(value, 1, 0, 0, 1).Verify(testMetastate, founders); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := certify(value, 1, 0, 0).Verify(testMetastate, founders); !errors.Is(err, ErrNoQuorum) {
+		t.Errorf("one of two founders: %v", err)
+	}
+}
+
+func TestEvidence(t *testing.T) {
+	a := signMessage(testKey(2), testMetastate, Header{Kind: KindPrevote, Clerk: 2, Height: 5, Round: 1, ValidRound: NoRound}, nil, protocol.ID{})
+	b := signMessage(testKey(2), testMetastate, Header{Kind: KindPrevote, Clerk: 2, Height: 5, Round: 1, ValidRound: NoRound, Value: protocol.Sum(nil)}, nil, protocol.ID{})
+	e := newEvidence(b, a)
+	if e != newEvidence(a, b) {
+		t.Fatal("evidence depends on the order the messages came in")
+	}
+	clerks := testClerks(4)
+	if who, err := e.Verify(testMetastate, clerks); err != nil || who != clerks[2] {
+		t.Fatalf("convicts %v, %v", who, err)
+	}
+	again, err := ParseEvidence(e.Encode())
+	if err != nil || again != e {
+		t.Fatalf("read back %+v, %v", again, err)
+	}
+	for name, tc := range map[string]struct {
+		change func(e *Evidence)
+		want   error
+	}{
+		"same message":  {func(e *Evidence) { e.Second = e.First }, ErrMalformed},
+		"swapped":       {func(e *Evidence) { e.First, e.Second = e.Second, e.First }, ErrMalformed},
+		"other round":   {func(e *Evidence) { e.Round = 2 }, ErrSignature},
+		"other height":  {func(e *Evidence) { e.Height = 6 }, ErrSignature},
+		"other kind":    {func(e *Evidence) { e.Kind = KindPrecommit }, ErrSignature},
+		"other clerk":   {func(e *Evidence) { e.Clerk = 1 }, ErrSignature},
+		"no such clerk": {func(e *Evidence) { e.Clerk = 4 }, ErrMalformed},
+		"kind 0":        {func(e *Evidence) { e.Kind = 0 }, ErrMalformed},
+		"height 0":      {func(e *Evidence) { e.Height = 0 }, ErrMalformed},
+		"nil proposal":  {func(e *Evidence) { e.Kind = KindProposal }, ErrMalformed},
+		"vote with one": {func(e *Evidence) { e.First.ValidRound = 0 }, ErrMalformed},
+		"bad second":    {func(e *Evidence) { e.Second.Sig[3] ^= 1 }, ErrSignature},
+		"bad first":     {func(e *Evidence) { e.First.Sig[3] ^= 1 }, ErrSignature},
+	} {
+		bad := e
+		tc.change(&bad)
+		if _, err := bad.Verify(testMetastate, clerks); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+	if _, err := e.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, ErrSignature) {
+		t.Errorf("another metastate: %v", err)
+	}
+}
+
+// Two proposals of one value differ if they claim different proofs.
+func TestEvidenceOfProposals(t *testing.T) {
+	b := mustEncode(t, testValue(4, "v"))
+	h := Header{Kind: KindProposal, Clerk: 3, Height: 1, Round: 2, ValidRound: NoRound, Value: protocol.Sum(b)}
+	x := signMessage(testKey(3), testMetastate, h, b, protocol.ID{})
+	h.ValidRound = 1
+	y := signMessage(testKey(3), testMetastate, h, b, protocol.ID{})
+	e := newEvidence(y, x)
+	again, err := ParseEvidence(e.Encode())
+	if err != nil || again != e {
+		t.Fatalf("read back %+v, %v", again, err)
+	}
+	if _, err := e.Verify(testMetastate, testClerks(4)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two final values at one height convict f+1 clerks.
+func TestConflict(t *testing.T) {
+	v, w := mustEncode(t, testValue(4, "v")), mustEncode(t, testValue(4, "w"))
+	a, b := certify(v, 1, 0, 0, 2, 3), certify(w, 1, 0, 1, 2, 3)
+	var who []int
+	for _, e := range Conflict(a, b) {
+		if _, err := e.Verify(testMetastate, testClerks(4)); err != nil {
+			t.Fatal(err)
+		}
+		who = append(who, e.Clerk)
+	}
+	if !slices.Equal(who, []int{2, 3}) {
+		t.Errorf("convicts %v, want 2 and 3", who)
+	}
+	if Conflict(a, a) != nil || Conflict(a, certify(w, 1, 1, 1, 2, 3)) != nil || Conflict(a, Certificate{}) != nil {
+		t.Error("evidence where nothing was signed twice in a round")
+	}
+}
+
+// A signature of a message can be made in many ways; it is one message.
+func TestSecondSignatureIsNoConflict(t *testing.T) {
+	m := testMachine(t, 4, 0)
+	h := Header{Kind: KindPrevote, Clerk: 1, Height: 1, ValidRound: NoRound}
+	first := signMessage(testKey(1), testMetastate, h, nil, protocol.ID{})
+	second := *first
+	second.sig = [identity.SignatureSize]byte{1}
+	m.Step(Start{})
+	if _, v := m.Step(Received{first}); v != Accepted {
+		t.Fatal(v)
+	}
+	if out, v := m.Step(Received{&second}); v != Duplicate || out != nil {
+		t.Errorf("%v %v, want duplicate", v, out)
+	}
+}

@@ -1,0 +1,359 @@
+package reconcile
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+)
+
+func encode(tb rapid.TB, v any) []byte {
+	tb.Helper()
+	b, err := dagcbor.Marshal(v)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// Damaged replies end a session within its limits, with a typed error or a
+// result; they never make it panic or run on.
+func TestDamagedReplies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawPair(t)
+		limits := Limits{Messages: 50, Bytes: 1 << 20, Differences: 2000}
+		i := NewInitiator(a.local(), [16]byte{}, limits)
+		c, err := talk(t, i, NewResponder(b.local(), Limits{}), func(b []byte) []byte {
+			for range rapid.IntRange(0, 2).Draw(t, "flips") {
+				b[rapid.IntRange(0, len(b)-1).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			}
+			return b
+		})
+		// A reply damaged without contradiction may make the next question one
+		// an honest responder refuses; that too is ErrProtocol.
+		if err != nil && !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrLimit) {
+			t.Fatal(err)
+		}
+		if c.messages > limits.Messages || int64(c.bytes) > limits.Bytes+MaxMessage {
+			t.Fatalf("spent %+v", c)
+		}
+	})
+}
+
+// tale answers every question with something that fits: more to split.
+func tale(tb rapid.TB, msg []byte, salt byte) []byte {
+	q, err := parseRequest(msg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := reply{Version: version}
+	for _, g := range q.Groups {
+		var a answer
+		for range g.Splits {
+			s := split{Shorts: bytes.Repeat([]byte{salt}, fanOut*shortSize)}
+			for range fanOut {
+				s.Counts = append(s.Counts, maxCount)
+			}
+			a.Splits = append(a.Splits, s)
+		}
+		r.Answers = append(r.Answers, a)
+	}
+	return encode(tb, r)
+}
+
+// A peer who claims no end of differences is stopped: by its contradictions
+// in a set, whose count it named, and by the depth or limits in the index.
+func TestEndlessTale(t *testing.T) {
+	a := subjects(3)
+	for _, limits := range []Limits{{}, {Messages: 5}, {Bytes: 10_000}} {
+		i := NewInitiator(a.local(), [16]byte{}, limits)
+		n := 0
+		for {
+			msg, err := i.Message()
+			if err == nil {
+				err = i.Receive(tale(t, msg, byte(n)))
+			}
+			if err != nil {
+				if !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrLimit) {
+					t.Errorf("%+v: %v", limits, err)
+				}
+				if again, e := i.Message(); again != nil || !errors.Is(e, err) || i.Diffs() != nil {
+					t.Errorf("%+v: the session goes on after %v", limits, err)
+				}
+				break
+			}
+			if n++; n > limits.orDefaults().Messages || len(i.todo) > maxDepth*fanOut*MaxMessage/splitCost {
+				t.Fatalf("%+v: %d messages, %d questions queued", limits, n, len(i.todo))
+			}
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	a, b := large(2000, 1000)
+	for _, l := range []Limits{{Messages: 2}, {Bytes: 2000}, {Differences: 999}} {
+		i := NewInitiator(a.local(), [16]byte{}, l)
+		if _, err := talk(t, i, NewResponder(b.local(), Limits{}), nil); !errors.Is(err, ErrLimit) {
+			t.Errorf("initiator %+v: %v", l, err)
+		}
+	}
+	for _, l := range []Limits{{Messages: 2}, {Bytes: 2000}} {
+		i := NewInitiator(a.local(), [16]byte{}, Limits{})
+		if _, err := talk(t, i, NewResponder(b.local(), l), nil); !errors.Is(err, ErrLimit) {
+			t.Errorf("responder %+v: %v", l, err)
+		}
+	}
+	i := NewInitiator(a.local(), [16]byte{}, Limits{Differences: 1000})
+	if _, err := talk(t, i, NewResponder(b.local(), Limits{}), nil); err != nil {
+		t.Errorf("limits just met: %v", err)
+	}
+}
+
+func repeat(n int, b ...byte) []byte { return bytes.Repeat(b, n) }
+
+// Requests that a responder refuses.
+func TestResponderRefuses(t *testing.T) {
+	a, _ := large(2000, 2)
+	name, s := [32]byte{1}, repeat(saltSize, 0)
+	ask := func(g group) request { return request{Version: version, Salt: s, Groups: []group{g}} }
+	one := func(g group) []byte { g.Name = name[:]; return encode(t, ask(g)) }
+	root := []byte{}
+	many := make([][]byte, MaxMessage/splitCost+1)
+	for what, msg := range map[string][]byte{
+		"garbage":             {0xff},
+		"nothing":             nil,
+		"trailing bytes":      append(one(group{}), 0),
+		"another version":     encode(t, request{Version: 2, Salt: s}),
+		"a short salt":        encode(t, request{Version: version, Salt: s[1:]}),
+		"a short fingerprint": encode(t, request{Version: version, Salt: s, Index: s[:7]}),
+		"a short name":        encode(t, ask(group{Name: s})),
+		"over the cap":        repeat(MaxMessage+1, 0x81),
+		"more than a reply":   one(group{Splits: many}),
+		"a digit over 15":     one(group{Splits: [][]byte{{16}}}),
+		"a split of an id":    one(group{Splits: [][]byte{repeat(maxDepth, 0)}}),
+		"a list too long":     one(group{Lists: [][]byte{root}}),
+		"ids too long":        one(group{Fulls: [][]byte{root}}),
+		"ids of the index":    encode(t, ask(group{Fulls: [][]byte{root}})),
+		"ids of the index ii": encode(t, ask(group{Resolves: []resolve{{}}})),
+		"an unlisted id":      one(group{Resolves: []resolve{{Prefix: repeat(9, 1), Shorts: s[:8]}}}),
+		"half a fingerprint":  one(group{Resolves: []resolve{{Prefix: repeat(9, 1), Shorts: s[:4]}}}),
+	} {
+		if _, err := NewResponder(a.local(), Limits{}).Respond(msg); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	names := encode(t, ask(group{Lists: [][]byte{root}}))
+	if _, err := NewResponder(subjects(namesMax+1).local(), Limits{}).Respond(names); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a list of too many names: %v", err)
+	}
+	// The fullest request that is allowed has a reply that fits.
+	full := one(group{Splits: many[:(MaxMessage-baseCost-groupCost)/splitCost]})
+	if b, err := NewResponder(a.local(), Limits{}).Respond(full); err != nil || len(b) > MaxMessage {
+		t.Errorf("the fullest request: %d bytes, %v", len(b), err)
+	}
+}
+
+// liar runs a session in which edit changes the first reply it can.
+func liar(t *testing.T, a, b node, edit func(*answer) bool) error {
+	t.Helper()
+	done := false
+	_, err := talk(t, NewInitiator(a.local(), [16]byte{}, Limits{}), NewResponder(b.local(), Limits{}), func(msg []byte) []byte {
+		r, err := parseReply(msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range r.Answers {
+			if !done {
+				done = edit(&r.Answers[n])
+			}
+		}
+		return encode(t, r)
+	})
+	if !done {
+		t.Error("the lie was not told")
+	}
+	return err
+}
+
+// Each thing a responder can say that contradicts itself or the form.
+func TestInitiatorRefuses(t *testing.T) {
+	lists := func(size int, f func([]byte) []byte) func(*answer) bool {
+		return func(a *answer) bool {
+			if len(a.Lists) == 0 || len(a.Lists[0]) < 2*size || len(a.Lists[0])%size != 0 {
+				return false
+			}
+			a.Lists[0] = f(slices.Clone(a.Lists[0]))
+			return true
+		}
+	}
+	ids := func(field func(*answer) [][]byte, f func([]byte) []byte) func(*answer) bool {
+		return func(a *answer) bool {
+			l := field(a)
+			if len(l) == 0 || len(l[0]) < 64 {
+				return false
+			}
+			l[0] = f(slices.Clone(l[0]))
+			return true
+		}
+	}
+	splits := func(f func(*split)) func(*answer) bool {
+		return func(a *answer) bool {
+			if len(a.Splits) > 0 {
+				f(&a.Splits[0])
+			}
+			return len(a.Splits) > 0
+		}
+	}
+	setSplits := func(f func(*split)) func(*answer) bool { // past the index's
+		seen := 0
+		return func(a *answer) bool {
+			if seen++; seen < 3 || len(a.Splits) == 0 {
+				return false
+			}
+			f(&a.Splits[0])
+			return true
+		}
+	}
+	fulls := func(a *answer) [][]byte { return a.Fulls }
+	resolves := func(a *answer) [][]byte { return a.Resolves }
+	cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[n:] } }
+	swap := func(n int) func([]byte) []byte {
+		return func(b []byte) []byte { return slices.Concat(b[n:2*n], b[:n], b[2*n:]) }
+	}
+	twice := func(n int) func([]byte) []byte {
+		return func(b []byte) []byte { copy(b[n:2*n], b); return b }
+	}
+	stray := func(b []byte) []byte { b[0] ^= 0x80; return b }
+	two := func() (a, b node) { return large(3000, 3000) }
+	names := func() (a, b node) { return node{}, subjects(30) }
+	fresh := func() (a, b node) { _, b = large(500, 2); return node{}, b }
+	for _, c := range []struct {
+		name string
+		pair func() (a, b node)
+		edit func(*answer) bool
+	}{
+		{"an answer too many", two, func(a *answer) bool { a.Fulls = append(a.Fulls, nil); return true }},
+		{"a split too few", two, splitsGone},
+		{"a split of 15", two, splits(func(s *split) { s.Counts = s.Counts[1:] })},
+		{"fingerprints of 15", two, splits(func(s *split) { s.Shorts = s.Shorts[shortSize:] })},
+		{"a count past all bounds", two, splits(func(s *split) { s.Counts[0] = maxCount + 1 })},
+		{"parts more than the whole", two, setSplits(func(s *split) { s.Counts[3]++ })},
+		{"a list too short", two, lists(shortSize, cut(shortSize))},
+		{"a fingerprint twice", two, lists(shortSize, twice(shortSize))},
+		{"ids too few", fresh, ids(fulls, cut(32))},
+		{"ids out of order", fresh, ids(fulls, swap(32))},
+		{"an id twice", fresh, ids(fulls, twice(32))},
+		{"an id out of range", fresh, ids(fulls, stray)},
+		{"resolved too few", two, ids(resolves, cut(32))},
+		{"resolved out of order", two, ids(resolves, swap(32))},
+		{"resolved to another", two, ids(resolves, func(b []byte) []byte { b[31] ^= 1; return b })},
+		{"names too few", names, lists(entrySize, cut(entrySize))},
+		{"names out of order", names, lists(entrySize, swap(entrySize))},
+		{"a name twice", names, lists(entrySize, twice(entrySize))},
+		{"a name out of range", names, lists(entrySize, stray)},
+		{"a set's count past all bounds", names, lists(entrySize, func(b []byte) []byte { b[40] = 0xff; return b })},
+	} {
+		a, b := c.pair()
+		if err := liar(t, a, b, c.edit); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func splitsGone(a *answer) bool { a.Splits = nil; return true }
+
+// Ids that share a fingerprint's prefix range but lie elsewhere, and ranges
+// too deep to exist.
+func TestInitiatorRefusesDepth(t *testing.T) {
+	i := NewInitiator(node{}.local(), [16]byte{}, Limits{})
+	set := [32]byte{1}
+	err := i.descend(source{}, ask{set: &set, prefix: prefix{depth: maxDepth}, count: ListMax + 1}, 1)
+	if !errors.Is(err, ErrProtocol) {
+		t.Error(err)
+	}
+	id := [32]byte{0xff}
+	a := ask{set: &set, prefix: prefix{depth: 1}, shorts: []short{i.salt.short(id)}}
+	if err := i.onResolve(a, id[:]); !errors.Is(err, ErrProtocol) {
+		t.Error(err)
+	}
+}
+
+func TestCallsOutOfTurn(t *testing.T) {
+	i := NewInitiator(subjects(1).local(), [16]byte{}, Limits{})
+	if i.Diffs() != nil {
+		t.Error("differences before the session")
+	}
+	if _, err := i.Message(); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := i.Message(); msg != nil || err == nil {
+		t.Error("a second message before the reply")
+	}
+	i = NewInitiator(subjects(1).local(), [16]byte{}, Limits{})
+	if err := i.Receive([]byte{0x82, 1, 0x80}); err == nil {
+		t.Error("a reply before the message")
+	}
+}
+
+// Whatever a request is, the reply is bounded; whatever parses has one form.
+func FuzzRequest(f *testing.F) {
+	a, b := large(300, 300)
+	i, r := NewInitiator(a.local(), [16]byte{}, Limits{}), NewResponder(b.local(), Limits{})
+	for {
+		msg, err := i.Message()
+		if err != nil {
+			f.Fatal(err)
+		}
+		if msg == nil {
+			break
+		}
+		f.Add(msg)
+		reply, err := r.Respond(msg)
+		if err == nil {
+			err = i.Receive(reply)
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+	}
+	local := b.local()
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		q, err := parseRequest(msg)
+		if err == nil && !bytes.Equal(encode(t, q), msg) {
+			t.Fatalf("%x has another form", msg)
+		}
+		reply, err := NewResponder(local, Limits{}).Respond(msg)
+		if err != nil && !errors.Is(err, ErrProtocol) || len(reply) > MaxMessage {
+			t.Fatalf("%d bytes, %v", len(reply), err)
+		}
+	})
+}
+
+func FuzzReply(f *testing.F) {
+	a, b := large(300, 300)
+	_, err := talk(f, NewInitiator(a.local(), [16]byte{}, Limits{}), NewResponder(b.local(), Limits{}), func(b []byte) []byte {
+		f.Add(b)
+		return b
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	local := a.local()
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		r, err := parseReply(msg)
+		if err == nil && !bytes.Equal(encode(t, r), msg) {
+			t.Fatalf("%x has another form", msg)
+		}
+		i := NewInitiator(local, [16]byte{}, Limits{})
+		if _, err := i.Message(); err != nil {
+			t.Fatal(err)
+		}
+		if err := i.Receive(msg); err != nil && !errors.Is(err, ErrProtocol) {
+			t.Fatal(err)
+		}
+	})
+}
