@@ -83,8 +83,20 @@ func TestParseIDRefuses(t *testing.T) {
 		"very long":      "b" + strings.Repeat("a", 1<<20),
 		"an /ipfs/ path": "/ipfs/" + id.String(),
 	} {
-		if got, err := protocol.ParseID(s); !errors.Is(err, protocol.ErrBadID) {
+		got, err := protocol.ParseID(s)
+		if !errors.Is(err, protocol.ErrBadID) {
 			t.Errorf("%s: %v %v", name, got, err)
+		}
+		if name == "very long" && !strings.Contains(err.Error(), "too long") {
+			t.Errorf("a long text was decoded: %v", err)
+		}
+	}
+	for name, c := range map[string]cid.Cid{
+		"none": cid.Undef, "CIDv0": cid.NewCidV0(h), "raw codec": cid.NewCidV1(cid.Raw, h),
+		"another hash": cid.NewCidV1(cid.DagCBOR, other), "short digest": cid.NewCidV1(cid.DagCBOR, short),
+	} {
+		if got, err := protocol.FromCID(c); !errors.Is(err, protocol.ErrBadID) {
+			t.Errorf("CID, %s: %v %v", name, got, err)
 		}
 	}
 }

@@ -101,6 +101,7 @@ func TestOuterRefuses(t *testing.T) {
 		"content in clear in a wrapped one":  {wrapped, open, protocol.ErrMalformed},
 		"wrapped content where all is clear": {clear, sealed, protocol.ErrMalformed},
 		"too long":                           {wrapped, make([]byte, protocol.MaxOuter+1), protocol.ErrMalformed},
+		"too long, and sealed":               {clear, clear.Seal(protocol.ContentRecord, make([]byte, protocol.MaxOuter)), protocol.ErrMalformed},
 		"empty":                              {wrapped, nil, protocol.ErrMalformed},
 		"four items":                         {wrapped, array(number(1), bytesOf(nil), bytesOf(nil), bytesOf(nil)), protocol.ErrMalformed},
 		"version 2":                          {clear, append([]byte{0x85, 2}, open[2:]...), protocol.ErrMalformed},

@@ -2,7 +2,6 @@ package protocol_test
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -192,13 +191,4 @@ func wantRefusal(t testing.TB, inner []byte, says string) {
 	case !strings.Contains(err.Error(), says):
 		t.Errorf("refused with %q, should say %q", err, says)
 	}
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

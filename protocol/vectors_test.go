@@ -92,7 +92,7 @@ func makeVectors() recordVectors {
 		v.Valid = append(v.Valid, makeVector(c.name, c.d))
 	}
 	p := control().payload()
-	for _, c := range []refusedVector{
+	v.Refused = []refusedVector{
 		{"flipped payload byte", "signature", flip(control().inner(), 30)},
 		{"flipped signature byte", "signature", flip(control().inner(), len(control().inner())-1)},
 		{"signature for another metastate", "signature", sealPayload(protocol.Propose, testID(7), p, testKey(1))},
@@ -110,8 +110,6 @@ func makeVectors() recordVectors {
 		{"seq 0 with prev", "malformed", control().with("q", number(0)).inner()},
 		{"carried inside carried", "malformed", admission(admission(inc.inner()).inner()).inner()},
 		{"float in the body", "malformed", control().with("b", []byte{0xa1, 0x61, 'x', 0xf9, 0, 0}).inner()},
-	} {
-		v.Refused = append(v.Refused, c)
 	}
 	return v
 }

@@ -19,7 +19,7 @@ type Reader struct {
 	// What the walk over the records keeps.
 	yield        func(Item, *Problem) bool
 	stopped      bool
-	half         *half
+	half         *section // a payload whose signatures have not been met yet
 	records      uint64
 	certificates uint64
 	spoiled      uint64 // records that gave a problem
@@ -36,12 +36,6 @@ type Item struct {
 
 	Height      uint64
 	Certificate []byte // opaque
-}
-
-// A half is a payload whose signatures have not been met yet.
-type half struct {
-	section
-	spoiled bool // another problem named it already
 }
 
 // Manifest is what the bundle says of itself; ok is false if damage made it
@@ -121,7 +115,7 @@ func (r *Reader) take(sec section) {
 		r.emit(Item{Offset: sec.offset, Height: height, Certificate: certificate}, nil)
 		return
 	}
-	r.half = &half{section: sec}
+	r.half = &sec
 }
 
 // takeDamaged finds out what a damaged section was: it follows a sound payload
@@ -138,7 +132,7 @@ func (r *Reader) takeDamaged(sec section) {
 		r.problem(Problem{Offset: sec.offset, Reason: "a certificate: " + sec.damaged})
 	default:
 		r.drop()
-		r.half = &half{section: sec}
+		r.half = &sec
 	}
 }
 

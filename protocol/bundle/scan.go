@@ -33,7 +33,7 @@ const (
 type scanner struct {
 	r      *bufio.Reader
 	offset int64
-	tried  int64 // bytes hashed while framing was lost
+	tried  int64 // bytes hashed in vain, or to find lost framing
 	err    error // of the stream, other than its end
 }
 
@@ -63,26 +63,34 @@ func (s *scanner) next() (sec section, ok bool) {
 		return section{}, false
 	}
 	sec = section{offset: s.offset, id: claimedID(head)}
-	n, width := readVarint(head)
-	if width > 0 {
-		b := s.peek(width + n)
-		whole := len(b) == width+n
-		if data := soundBlock(b[width:], n); data != nil {
-			sec.data = bytes.Clone(data)
-			s.discard(width + n)
-			return sec, true
-		}
-		if whole && s.startsAt(width+n) {
-			sec.damaged = "content and CID do not match"
-			s.discard(width + n)
-			return sec, true
-		}
+	if n, width := readVarint(head); width > 0 && s.takeFramed(&sec, width, n) {
+		return sec, true
 	}
 	sec.damaged = "framing damaged"
 	if s.resync(); len(s.peek(1)) == 0 {
 		sec.damaged = "framing damaged or file cut short"
 	}
 	return sec, s.err == nil
+}
+
+// takeFramed takes a section whose framing is believed, because its block is
+// sound or because another section starts where it ends.
+func (s *scanner) takeFramed(sec *section, width, n int) bool {
+	framed := s.startsAt(width + n)
+	if !framed && !s.affords(n) {
+		return false
+	}
+	switch data := soundBlock(s.peek(width + n)[width:], n); {
+	case data != nil:
+		sec.data = bytes.Clone(data)
+	case framed:
+		sec.damaged = "content and CID do not match"
+	default:
+		s.tried += int64(n)
+		return false
+	}
+	s.discard(width + n)
+	return true
 }
 
 // soundBlock returns the block of a section of n bytes at the start of b if it
@@ -114,7 +122,11 @@ func claimedID(head []byte) (id protocol.ID) {
 // startsAt reports whether a section seems to start n bytes ahead, or the
 // stream ends there.
 func (s *scanner) startsAt(n int) bool {
-	b := s.peek(n + maxVarint + len(cidPrefix))[n:]
+	b := s.peek(n + maxVarint + len(cidPrefix))
+	if len(b) < n {
+		return false
+	}
+	b = b[n:]
 	_, width := readVarint(b)
 	return len(b) == 0 || (width > 0 && bytes.HasPrefix(b[width:], cidPrefix))
 }
@@ -153,9 +165,15 @@ func (s *scanner) resync() {
 // varint of the given width.
 func (s *scanner) soundAt(skip, width int) bool {
 	n, got := readVarint(s.peek(skip + width)[skip:])
-	if got != width || s.tried+int64(n) > hashAllowance+hashFactor*s.offset {
+	if got != width || !s.affords(n) {
 		return false
 	}
 	s.tried += int64(n)
-	return soundBlock(s.peek(skip + width + n)[skip+width:], n) != nil
+	b := s.peek(skip + width + n)
+	return len(b) > skip+width && soundBlock(b[skip+width:], n) != nil
+}
+
+// affords reports whether n more bytes may be hashed in vain.
+func (s *scanner) affords(n int) bool {
+	return s.tried+int64(n) <= hashAllowance+hashFactor*s.offset
 }

@@ -42,7 +42,7 @@ func Verify(src io.Reader) (Report, error) {
 		switch {
 		case p != nil:
 			v.problem(*p)
-		case it.Certificate != nil:
+		case it.Inner == nil:
 			v.report.Certificates++
 		default:
 			v.add(it)

@@ -192,6 +192,24 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 }
 
+// A machine that goes through many rounds forgets those that no rule needs.
+func TestPastIsForgotten(t *testing.T) {
+	m := testMachine(t, 4, 0)
+	m.Step(Start{})
+	for round := uint32(1); round < 60; round++ {
+		for _, clerk := range []int{1, 2} {
+			h := Header{Kind: KindPrecommit, Clerk: clerk, Round: round, ValidRound: NoRound}
+			m.Step(Received{parsed(t, 4, h, nil)})
+		}
+		if at, _ := m.Round(); at != round {
+			t.Fatalf("in round %d, want %d", at, round)
+		}
+		if len(m.rounds) > keptRounds+1+roundsAhead {
+			t.Fatalf("messages of %d rounds kept in round %d", len(m.rounds), round)
+		}
+	}
+}
+
 // lab runs honest machines whose messages the test delivers by hand.
 type lab struct {
 	t        *testing.T

@@ -75,6 +75,10 @@ func (m *Message) Header() Header { return m.header }
 // Bytes returns the encoding, to be sent and not to be changed.
 func (m *Message) Bytes() []byte { return m.raw }
 
+// ProposedValue returns the encoded value of a proposal, nil of a vote. It must
+// not be changed.
+func (m *Message) ProposedValue() []byte { return m.value }
+
 // wireMessage is the encoding (SPEC §7.4).
 type wireMessage struct {
 	Kind       Kind         `cbor:"t"`

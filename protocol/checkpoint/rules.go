@@ -90,7 +90,7 @@ func (m *Machine) weigh() bool {
 		m.vote(KindPrevote, protocol.ID{})
 		return true
 	}
-	answer := m.judge(id, !m.carried(id))
+	answer := m.judge(id, from == NoRound && !m.carried(id))
 	switch answer {
 	case yes:
 		m.vote(KindPrevote, id)

@@ -222,7 +222,7 @@ func TestChunks(t *testing.T) {
 	refuse("chunk before the last not full", []protocol.ID{names[2], names[0]}, 950, get)
 	refuse("more ids than counted", names, 949, get)
 	refuse("missing chunk", names, 950, func(protocol.ID) []byte { return nil })
-	refuse("chunk of another name", names, 950, func(protocol.ID) []byte { return chunks[0] })
+	refuse("chunk of another name", names[:1], 950, func(protocol.ID) []byte { return chunks[1] })
 
 	// The cap holds over all sets together.
 	v.Subjects[0].Chunks, v.Subjects[0].Count = names, 950

@@ -42,6 +42,13 @@ func TestReaderCaps(t *testing.T) {
 	}
 }
 
+func TestReaderTextIsUTF8(t *testing.T) {
+	r := NewReader([]byte{0x62, 0xc0, 0xaf})
+	if s := r.Text(9); s != "" || r.Err() == nil || !strings.Contains(r.Err().Error(), "UTF-8") {
+		t.Errorf("%q, %v", s, r.Err())
+	}
+}
+
 func TestReaderInt(t *testing.T) {
 	for h, want := range map[string]int64{
 		"00": 0, "20": -1, "1903e8": 1000, "1b7fffffffffffffff": math.MaxInt64, "3b7fffffffffffffff": math.MinInt64,

@@ -128,12 +128,10 @@ func (p *Proof) UnmarshalCBOR(b []byte) (err error) {
 	return err
 }
 
-// ParseProof reads the one canonical encoding of a proof (rule 8), at most
-// [MaxProofSize] bytes. What it returns is well formed, not yet verified.
+// ParseProof reads the one canonical encoding of a proof (rule 8). Each part
+// has its cap, which is checked before anything is allocated; together they
+// come to [MaxProofSize]. What it returns is well formed, not yet verified.
 func ParseProof(b []byte) (Proof, error) {
-	if false {
-		return Proof{}, fmt.Errorf("merkle: parsing a proof: %d bytes are over the cap of %d", len(b), MaxProofSize)
-	}
 	r := dagcbor.NewReader(b)
 	fields := r.Array(3)
 	indices, siblings, rest := r.Bytes(KeyBits), r.Bytes(KeyBits*32), r.Bytes(64)

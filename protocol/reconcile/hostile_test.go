@@ -183,8 +183,8 @@ func liar(t *testing.T, a, b node, edit func(*answer) bool) error {
 func TestInitiatorRefuses(t *testing.T) {
 	lists := func(size int, f func([]byte) []byte) func(*answer) bool {
 		return func(a *answer) bool {
-			if len(a.Lists) == 0 || len(a.Lists[0]) < 2*size || len(a.Lists[0])%size != 0 {
-				return false
+			if len(a.Lists) == 0 || len(a.Lists[0]) < 2*size || (len(a.Lists[0])%entrySize == 0) != (size == entrySize) {
+				return false // a list of another kind
 			}
 			a.Lists[0] = f(slices.Clone(a.Lists[0]))
 			return true
@@ -243,7 +243,11 @@ func TestInitiatorRefuses(t *testing.T) {
 		{"a count past all bounds", two, splits(func(s *split) { s.Counts[0] = maxCount + 1 })},
 		{"parts more than the whole", two, setSplits(func(s *split) { s.Counts[3]++ })},
 		{"a list too short", two, lists(shortSize, cut(shortSize))},
+		{"half a fingerprint more", two, lists(shortSize, func(b []byte) []byte { return append(b, 1, 2, 3, 4) })},
 		{"a fingerprint twice", two, lists(shortSize, twice(shortSize))},
+		{"a list too many", two, func(a *answer) bool { a.Lists = append(a.Lists, nil); return true }},
+		{"resolved too many", two, func(a *answer) bool { a.Resolves = append(a.Resolves, nil); return true }},
+		{"a resolved id gone", two, ids(resolves, func(b []byte) []byte { return b[:len(b)-32] })},
 		{"ids too few", fresh, ids(fulls, cut(32))},
 		{"ids out of order", fresh, ids(fulls, swap(32))},
 		{"an id twice", fresh, ids(fulls, twice(32))},
@@ -266,18 +270,67 @@ func TestInitiatorRefuses(t *testing.T) {
 
 func splitsGone(a *answer) bool { a.Splits = nil; return true }
 
-// Ids that share a fingerprint's prefix range but lie elsewhere, and ranges
-// too deep to exist.
-func TestInitiatorRefusesDepth(t *testing.T) {
-	i := NewInitiator(node{}.local(), [16]byte{}, Limits{})
-	set := [32]byte{1}
-	err := i.descend(source{}, ask{set: &set, prefix: prefix{depth: maxDepth}, count: ListMax + 1}, 1)
-	if !errors.Is(err, ErrProtocol) {
-		t.Error(err)
+// Lies that a later question might also bring to light are refused at once.
+func TestInitiatorRefusesAtOnce(t *testing.T) {
+	set, id := [32]byte{1}, [32]byte{0xff}
+	counts := make([]uint64, fanOut)
+	counts[0] = maxCount + 1
+	all := split{Shorts: make([]byte, fanOut*shortSize), Counts: counts}
+	entry := func(count byte) []byte { return slices.Concat(id[:], repeat(shortSize, 0), repeat(8, count)) }
+	zero := prefix{}.child(0)
+	for name, lie := range map[string]func(i *Initiator) error{
+		"a count past all bounds": func(i *Initiator) error {
+			return i.onSplit(source{index: i.local.Index}, ask{count: unknown}, all)
+		},
+		"a set's count past all bounds": func(i *Initiator) error { return i.onNames(ask{count: 1}, entry(0xff)) },
+		"a name out of range":           func(i *Initiator) error { return i.onNames(ask{prefix: zero, count: 1}, entry(0)) },
+		"many with one id": func(i *Initiator) error {
+			return i.descend(source{}, ask{set: &set, prefix: prefix{depth: maxDepth}, count: ListMax + 1}, 1)
+		},
+		"a resolved id out of range": func(i *Initiator) error {
+			return i.onResolve(ask{set: &set, prefix: zero, shorts: []short{i.salt.short(id)}}, id[:])
+		},
+	} {
+		i := NewInitiator(node{}.local(), [16]byte{}, Limits{})
+		if err := lie(i); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	id := [32]byte{0xff}
-	a := ask{set: &set, prefix: prefix{depth: 1}, shorts: []short{i.salt.short(id)}}
-	if err := i.onResolve(a, id[:]); !errors.Is(err, ErrProtocol) {
+}
+
+// A reply has an answer for each group: none means equality, at first only.
+func TestAnswersMatchGroups(t *testing.T) {
+	a, b := large(300, 300)
+	for _, n := range []int{0, 2} {
+		i, turn := NewInitiator(a.local(), [16]byte{}, Limits{}), 0
+		_, err := talk(t, i, NewResponder(b.local(), Limits{}), func(msg []byte) []byte {
+			if turn++; turn == 2 {
+				return encode(t, reply{Version: version, Answers: make([]answer, n)})
+			}
+			return msg
+		})
+		if !errors.Is(err, ErrProtocol) {
+			t.Errorf("%d answers to one group: %v", n, err)
+		}
+	}
+}
+
+func TestParseReplyRefuses(t *testing.T) {
+	big := reply{Version: version, Answers: []answer{{}}}
+	for range MaxMessage / (ListMax * 32) {
+		big.Answers[0].Fulls = append(big.Answers[0].Fulls, repeat(ListMax*32, 0))
+	}
+	for name, msg := range map[string][]byte{
+		"over the cap":    encode(t, big),
+		"a tuple of one":  {0x81, version, 0x80},
+		"half an id":      encode(t, reply{Version: version, Answers: []answer{{Fulls: [][]byte{{1}}}}}),
+		"another version": encode(t, reply{Version: 2}),
+	} {
+		if _, err := parseReply(msg); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := parseReply(encode(t, reply{Version: version})); err != nil {
 		t.Error(err)
 	}
 }
@@ -297,63 +350,4 @@ func TestCallsOutOfTurn(t *testing.T) {
 	if err := i.Receive([]byte{0x82, 1, 0x80}); err == nil {
 		t.Error("a reply before the message")
 	}
-}
-
-// Whatever a request is, the reply is bounded; whatever parses has one form.
-func FuzzRequest(f *testing.F) {
-	a, b := large(300, 300)
-	i, r := NewInitiator(a.local(), [16]byte{}, Limits{}), NewResponder(b.local(), Limits{})
-	for {
-		msg, err := i.Message()
-		if err != nil {
-			f.Fatal(err)
-		}
-		if msg == nil {
-			break
-		}
-		f.Add(msg)
-		reply, err := r.Respond(msg)
-		if err == nil {
-			err = i.Receive(reply)
-		}
-		if err != nil {
-			f.Fatal(err)
-		}
-	}
-	local := b.local()
-	f.Fuzz(func(t *testing.T, msg []byte) {
-		q, err := parseRequest(msg)
-		if err == nil && !bytes.Equal(encode(t, q), msg) {
-			t.Fatalf("%x has another form", msg)
-		}
-		reply, err := NewResponder(local, Limits{}).Respond(msg)
-		if err != nil && !errors.Is(err, ErrProtocol) || len(reply) > MaxMessage {
-			t.Fatalf("%d bytes, %v", len(reply), err)
-		}
-	})
-}
-
-func FuzzReply(f *testing.F) {
-	a, b := large(300, 300)
-	_, err := talk(f, NewInitiator(a.local(), [16]byte{}, Limits{}), NewResponder(b.local(), Limits{}), func(b []byte) []byte {
-		f.Add(b)
-		return b
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	local := a.local()
-	f.Fuzz(func(t *testing.T, msg []byte) {
-		r, err := parseReply(msg)
-		if err == nil && !bytes.Equal(encode(t, r), msg) {
-			t.Fatalf("%x has another form", msg)
-		}
-		i := NewInitiator(local, [16]byte{}, Limits{})
-		if _, err := i.Message(); err != nil {
-			t.Fatal(err)
-		}
-		if err := i.Receive(msg); err != nil && !errors.Is(err, ErrProtocol) {
-			t.Fatal(err)
-		}
-	})
 }
