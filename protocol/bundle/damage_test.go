@@ -216,6 +216,22 @@ func TestHalvesAreNamed(t *testing.T) {
 	}
 }
 
+// With nothing after it to name it, a damaged payload goes by its CID, though
+// the damage is in the CID's own prefix.
+func TestLastPayloadIsNamedByItsCID(t *testing.T) {
+	s := pack(t, community(t, 3))
+	n := len(s.records) - 1
+	last := s.recordsAt[n]
+	size, width := binary.Uvarint(s.file[last:])
+	for i := range 4 {
+		file := slices.Clone(s.file[:last+width+int(size)])
+		file[last+width+i] ^= 0x40
+		if _, problems := contents(t, read(t, file)); len(problems) != 1 || problems[0].ID != s.records[n].ID() {
+			t.Errorf("byte %d of the CID: %v", i, problems)
+		}
+	}
+}
+
 // CAR files of others, good and bad (ipld/go-car's own test inputs).
 func TestOtherFiles(t *testing.T) {
 	for name, want := range map[string]error{

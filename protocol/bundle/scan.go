@@ -77,16 +77,13 @@ func (s *scanner) next() (sec section, ok bool) {
 // sound or because another section starts where it ends.
 func (s *scanner) takeFramed(sec *section, width, n int) bool {
 	framed := s.startsAt(width + n)
-	if !framed && !s.affords(n) {
-		return false
-	}
 	switch data := soundBlock(s.peek(width + n)[width:], n); {
 	case data != nil:
 		sec.data = bytes.Clone(data)
 	case framed:
 		sec.damaged = "content and CID do not match"
 	default:
-		s.tried += int64(n)
+		s.tried += int64(n) // paid for by finding less of what follows
 		return false
 	}
 	s.discard(width + n)

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node"
+)
+
+// vaultMade is the answer of init.
+type vaultMade struct {
+	Vault string   `json:"vault"`
+	Words []string `json:"words,omitempty"` // absent with --words-out
+}
+
+func (a *app) initCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "init", Short: "Make a vault, and print the 24 words that it can be restored from",
+		Long: "Make a vault, and print the 24 words that it can be restored from, once.\n" +
+			"A vault that is there is never overwritten.",
+		Args: arguments(0, 0),
+	}
+	var wordsOut string
+	c.Flags().StringVar(&wordsOut, "words-out", "", "write the words to this new file, for you alone, and print none")
+	return local(a, c, func(context.Context, []string) (made vaultMade, err error) {
+		data, err := a.dataDir()
+		if err != nil {
+			return made, err
+		}
+		if err := ensureDataDir(data); err != nil {
+			return made, err
+		}
+		pass, err := a.newPassphrase()
+		if err != nil {
+			return made, err
+		}
+		defer clear(pass)
+		words, err := a.createVault(data, pass, wordsOut)
+		return vaultMade{Vault: node.VaultPath(data), Words: words}, err
+	}, func(p *page, made vaultMade) {
+		p.line("Your vault is at %s.", made.Vault)
+		if made.Words == nil {
+			p.line("Its words are in %s: put them on paper, then destroy the file.", wordsOut)
+		} else {
+			p.line("")
+			showWords(p, made.Words)
+		}
+		p.next("metastate run")
+	})
+}

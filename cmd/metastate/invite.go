@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/node/httpapi"
+)
+
+func (a *app) inviteCommands() *cobra.Command {
+	return group("invite", "Invite people to a metastate",
+		a.inviteCreateCommand(), a.inviteListCommand(), a.inviteRevokeCommand())
+}
+
+func (a *app) inviteCreateCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "create", Short: "Make an invite to hand over",
+		Long: "Make an invite to hand over. Whoever has the link can use it: send it to nobody else.",
+		Args: arguments(0, 0),
+	}
+	req := node.InviteRequest{}
+	expires := duration(72 * time.Hour)
+	var out string
+	f := c.Flags()
+	f.Uint64Var(&req.Uses, "uses", 1, "how many people can join with it")
+	f.Var(&expires, "expires", "how long it can be used, such as 3d")
+	f.StringVar(&out, "out", "", "write the link to this file, too, for you alone")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if req.Uses == 0 {
+			return usage(c, "--uses needs a number over 0")
+		}
+		if expires <= 0 {
+			return usage(c, "--expires needs a duration over 0, such as 3d")
+		}
+		return nil
+	}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.InviteLink, error) {
+		req.Expires = time.Duration(expires)
+		link, err := n.In(a.opts.metastate).CreateInvite(ctx, req)
+		if err != nil || out == "" {
+			return link, err
+		}
+		return link, writeFile(out, func(f *os.File) error {
+			_, err := f.WriteString(link.Link + "\n")
+			return err
+		})
+	}, func(p *page, v node.InviteLink) {
+		p.line("%s", v.Link)
+		if p.plain {
+			return
+		}
+		p.line("")
+		p.fields("can be used", fmt.Sprintf("%d times, until %s", v.Uses, when(&v.Expires)), "id", v.Invite.String())
+		p.next("hand it over; the other side runs: metastate join LINK")
+	})
+}
+
+func (a *app) inviteListCommand() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the invites on the roll", Args: arguments(0, 0)}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (httpapi.InviteList, error) {
+		return n.In(a.opts.metastate).Invites(ctx)
+	}, func(p *page, v httpapi.InviteList) {
+		var rows [][]string
+		for _, e := range v.Invites {
+			rows = append(rows, []string{
+				strconv.FormatUint(e.Used, 10) + "/" + strconv.FormatUint(e.Uses, 10),
+				when(&e.Expires), yesNo(e.Revoked), e.By.String(), e.Invite.String(),
+			})
+		}
+		p.table("There are no invites. Make one with metastate invite create.",
+			[]string{"USED", "UNTIL", "REVOKED", "BY", "ID"}, rows)
+	})
+}
+
+func (a *app) inviteRevokeCommand() *cobra.Command {
+	c := &cobra.Command{Use: "revoke INVITE", Short: "Revoke an invite, so that nobody can use it any more", Args: arguments(1, 1)}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).RevokeInvite(ctx, args[0])
+	}, showRecord("The invite is revoked."))
+}

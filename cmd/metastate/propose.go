@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/node/httpapi"
+)
+
+func (a *app) proposeCommands() *cobra.Command {
+	return group("propose", "Put questions to the vote, and follow them",
+		a.proposeOpenCommand(), a.proposeListCommand(), a.proposeShowCommand(), a.proposeWhyCommand())
+}
+
+func (a *app) proposeOpenCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "open", Short: "Put a question to the vote",
+		Args:    arguments(0, 0),
+		Example: `  metastate propose open --title "Shall we meet on Friday?" --closes-in 3d`,
+	}
+	req := node.ProposeRequest{}
+	var closesIn duration
+	f := c.Flags()
+	f.StringVar(&req.Title, "title", "", "the question, in one line")
+	f.StringVar(&req.Text, "text", "", "what there is to say about it")
+	f.StringVar(&req.Method, "method", "yes-no", "how votes are cast and counted")
+	f.StringSliceVar(&req.Options, "options", nil, "what there is to choose from, with commas between, for methods that need it")
+	f.StringVar(&req.Class, "class", "ordinary", "class of decision, as in the charter")
+	f.Var(&closesIn, "closes-in", "how long the vote is open, such as 3d, from the checkpoint that opens it")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if strings.TrimSpace(req.Title) == "" {
+			return usage(c, "--title is needed: the question, in one line")
+		}
+		if closesIn <= 0 {
+			return usage(c, "--closes-in is needed: a duration over 0, such as 3d")
+		}
+		for _, o := range req.Options {
+			if strings.TrimSpace(o) == "" {
+				return usage(c, "--options has an empty option: write a,b,c")
+			}
+		}
+		return nil
+	}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalRef, error) {
+		req.ClosesIn = time.Duration(closesIn)
+		return n.In(a.opts.metastate).Propose(ctx, req)
+	}, func(p *page, v node.ProposalRef) {
+		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
+		p.fields("proposal", v.Proposal.String(), "taken over by", strconv.Itoa(v.Sent)+" peers")
+		p.next("metastate vote cast %s --choice yes", v.Proposal)
+	})
+}
+
+func (a *app) proposeListCommand() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the proposals", Args: arguments(0, 0)}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalList, error) {
+		return n.In(a.opts.metastate).Proposals(ctx)
+	}, func(p *page, v node.ProposalList) {
+		var rows [][]string
+		for _, q := range v.Proposals {
+			rows = append(rows, []string{q.Title, q.Phase, when(q.Closes), orDash(q.Voted), q.Proposal.String()})
+		}
+		p.table("There are no proposals. Open one with metastate propose open.",
+			[]string{"TITLE", "PHASE", "CLOSES", "YOUR VOTE", "PROPOSAL"}, rows)
+	})
+}
+
+func (a *app) proposeShowCommand() *cobra.Command {
+	c := &cobra.Command{Use: "show PROPOSAL", Short: "Show a proposal", Args: arguments(1, 1)}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Proposal, error) {
+		return n.In(a.opts.metastate).Proposal(ctx, args[0])
+	}, func(p *page, q node.Proposal) {
+		p.line("%s", q.Title)
+		if q.Text != "" {
+			p.line("")
+			p.text(q.Text)
+		}
+		p.line("")
+		p.fields(
+			"proposal", q.Proposal.String(), "by", q.Author.String(),
+			"method", q.Method, "class", q.Class, "secret", yesNo(q.Secret), "phase", q.Phase,
+			"options", orDash(strings.Join(q.Options, ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
+			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(q.Voted),
+		)
+		if q.MayVote && q.Voted == "" {
+			p.next("metastate vote cast %s --choice …", q.Proposal)
+		}
+	})
+}
+
+func (a *app) proposeWhyCommand() *cobra.Command {
+	c := &cobra.Command{Use: "why PROPOSAL", Short: "Say which rules and records make where a proposal stands", Args: arguments(1, 1)}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Why, error) {
+		return n.In(a.opts.metastate).ProposalWhy(ctx, args[0])
+	}, showWhy)
+}

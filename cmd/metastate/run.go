@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/multiformats/go-multiaddr"
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/identity/vault"
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/node/httpapi"
+)
+
+// What a node's vault is when it starts.
+const (
+	vaultOpen      = "open"
+	vaultCreated   = "created"
+	vaultNone      = "none"
+	vaultEphemeral = "ephemeral" // in memory, gone when the node stops
+)
+
+// ready is what run prints once the node answers.
+type ready struct {
+	Ready   bool     `json:"ready"`
+	Listen  []string `json:"listen"`
+	Socket  string   `json:"socket"`
+	Console *string  `json:"console"`
+	Vault   string   `json:"vault"`
+	Words   []string `json:"words,omitempty"` // with vault created, without --words-out
+}
+
+type runFlags struct {
+	listen    []string
+	profile   string
+	console   string
+	noConsole bool
+	ephemeral bool
+	wordsOut  string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "run", Short: "Run the node until it is interrupted",
+		Long: "Run the node until it is interrupted. Where there is no vault yet it makes one,\n" +
+			"if it is given a passphrase or can ask for one, and prints the vault's words once.",
+		Args: arguments(0, 0),
+	}
+	var flags runFlags
+	f := c.Flags()
+	f.StringArrayVar(&flags.listen, "listen", nil, "multiaddress to listen on, such as /ip4/0.0.0.0/udp/4001/quic-v1; repeat for more")
+	f.StringVar(&flags.profile, "profile", "member", "how the node takes part: member")
+	f.StringVar(&flags.console, "console", "", "address of the console")
+	f.BoolVar(&flags.noConsole, "no-console", false, "serve no console")
+	f.BoolVar(&flags.ephemeral, "ephemeral", false, "keep everything in memory, and forget it when the node stops")
+	f.StringVar(&flags.wordsOut, "words-out", "", "write the words of a new vault to this new file, for you alone, and print none")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := flags.check(c); err != nil {
+			return err
+		}
+		return a.serve(c.Context(), flags)
+	}
+	return c
+}
+
+func (f runFlags) check(c *cobra.Command) error {
+	switch f.profile {
+	case "member":
+	case "relay", "hidden":
+		return usage(c, "this version does not run the profile %q yet, only member", f.profile)
+	default:
+		return usage(c, "there is no profile %q: member is the one", f.profile)
+	}
+	if c.Flags().Changed("console") {
+		return usage(c, "this version has no console yet: leave --console out")
+	}
+	for _, addr := range f.listen {
+		if _, err := multiaddr.NewMultiaddr(addr); err != nil {
+			return usage(c, "--listen %q is not a multiaddress, such as /ip4/0.0.0.0/udp/4001/quic-v1: %v", addr, err)
+		}
+	}
+	return nil
+}
+
+// serve runs the node until ctx ends.
+func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
+	data, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	if err := ensureDataDir(data); err != nil {
+		return err
+	}
+	state, pass, err := a.unlock(data, flags.ephemeral)
+	if err != nil {
+		return err
+	}
+	defer clear(pass)
+	// The socket comes before the vault and the node: of two that start at once,
+	// one is refused before it changed anything.
+	l, err := httpapi.Listen(data)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+
+	out := ready{Ready: true, Socket: l.Addr().String(), Vault: state}
+	if state == vaultCreated {
+		if out.Words, err = a.createVault(data, pass, flags.wordsOut); err != nil {
+			return err
+		}
+	}
+	log := a.logger()
+	n, err := node.Open(ctx, node.Config{
+		Dir: data, Ephemeral: flags.ephemeral, Listen: flags.listen, Log: log,
+		Passphrase: a.passphraseSource(state, pass),
+	})
+	clear(pass)
+	if err != nil {
+		if state == vaultCreated { // its words were not seen by anyone
+			err = errors.Join(err, os.Remove(node.VaultPath(data)))
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	out.Listen = append([]string{}, n.Listen()...)
+	if err := emit(a, out, showReady); err != nil {
+		return err
+	}
+	if state == vaultNone {
+		fmt.Fprintln(a.stderr, "there is no vault yet, so this node can neither found nor join; next: metastate init --passphrase-file FILE")
+	}
+	return httpapi.Serve(ctx, l, httpapi.Handler(n, log))
+}
+
+// unlock finds out what the node's vault is to be, and gets the passphrase where
+// somebody has to be asked for it, or where one is needed to make the vault.
+func (a *app) unlock(data string, ephemeral bool) (state string, pass []byte, err error) {
+	if ephemeral {
+		return vaultEphemeral, nil, nil
+	}
+	_, err = os.Lstat(node.VaultPath(data))
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return "", nil, fmt.Errorf("vault: %w", err)
+	}
+	fromFile, asked := a.opts.passphraseFile != "", a.onTerminal()
+	switch {
+	case missing && (fromFile || asked):
+		pass, err = a.newPassphrase()
+		return vaultCreated, pass, err
+	case missing:
+		return vaultNone, nil, nil
+	case fromFile:
+		return vaultOpen, nil, nil
+	case asked:
+		pass, err = a.prompt("Passphrase of the vault: ")
+		return vaultOpen, pass, err
+	}
+	return "", nil, locked()
+}
+
+// passphraseSource is how the node gets at the passphrase: from the file each
+// time it needs it; from a terminal only once, to start, as later on it is the
+// commands that ask and send it.
+func (a *app) passphraseSource(state string, asked []byte) func() ([]byte, error) {
+	if state == vaultEphemeral {
+		return nil
+	}
+	if file := a.opts.passphraseFile; file != "" {
+		return func() ([]byte, error) { return vault.ReadPassphraseFile(file) }
+	}
+	if state == vaultNone {
+		return nil
+	}
+	var mu sync.Mutex
+	first := append([]byte{}, asked...) // guarded by mu; the node wipes it
+	return func() ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if first == nil {
+			return nil, &node.Error{
+				Code: "vault-locked", Exit: node.ExitLocked,
+				Message: "the vault is locked: this needs its passphrase",
+				Hint:    "give the passphrase with --passphrase-file FILE, or on a terminal",
+			}
+		}
+		pass := first
+		first = nil
+		return pass, nil
+	}
+}
+
+// logger writes to stderr: words for people, JSON for programs.
+func (a *app) logger() *slog.Logger {
+	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if a.opts.quiet {
+		opts.Level = slog.LevelWarn
+	}
+	if a.opts.json {
+		return slog.New(slog.NewJSONHandler(a.stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, opts))
+}
+
+func showReady(p *page, r ready) {
+	if r.Words != nil {
+		showWords(p, r.Words)
+		p.line("")
+	}
+	p.line("The node is running. Stop it with Ctrl-C.")
+	p.fields(
+		"listens on", orDash(strings.Join(r.Listen, " ")),
+		"socket", r.Socket,
+		"vault", r.Vault,
+	)
+	if r.Vault == vaultNone {
+		p.next("metastate init --passphrase-file FILE")
+		return
+	}
+	p.next("in another terminal: metastate found NAME, or metastate join LINK")
+}

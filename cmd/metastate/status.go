@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node/httpapi"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "status", Short: "Say how each metastate stands on this node",
+		Args: arguments(0, 0),
+	}
+	ask := func(ctx context.Context, n *httpapi.Client, _ []string) (httpapi.StatusList, error) {
+		return n.Status(ctx, a.opts.metastate)
+	}
+	c = query(a, c, ask, showStatus)
+	watch := false
+	c.Flags().BoolVar(&watch, "watch", false, "print it again whenever it changes, until interrupted")
+	once := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case !watch:
+			return once(c, args)
+		case a.opts.until != "":
+			return usage(c, "--watch never ends, and --until waits for an end: give one of them")
+		}
+		return a.watchStatus(c.Context(), ask)
+	}
+	return c
+}
+
+// watchStatus prints the status, with --json one object a line, whenever it
+// changes.
+func (a *app) watchStatus(ctx context.Context, ask func(context.Context, *httpapi.Client, []string) (httpapi.StatusList, error)) error {
+	n, err := a.node(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for last := ""; ; {
+		v, err := ask(ctx, n, nil)
+		if err != nil {
+			return err
+		}
+		if now := fmt.Sprintf("%+v", v); now != last {
+			last = now
+			if err := emit(a, v, showStatus); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *app) listCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the metastates of this node",
+		Long: "List the metastates of this node: all of them, whatever --metastate says.",
+		Args: arguments(0, 0),
+	}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (httpapi.StatusList, error) {
+		return n.Status(ctx, "")
+	}, func(p *page, v httpapi.StatusList) {
+		var rows [][]string
+		for _, s := range v.Metastates {
+			rows = append(rows, []string{s.Name, s.Standing, strconv.Itoa(s.Peers), s.ID.String()})
+		}
+		p.table(noMetastates, []string{"NAME", "STANDING", "PEERS", "ID"}, rows)
+	})
+}
+
+const noMetastates = "This node has no metastate yet. Found one with metastate found NAME, or join one with metastate join LINK."
+
+func showStatus(p *page, v httpapi.StatusList) {
+	if len(v.Metastates) == 0 {
+		p.line(noMetastates)
+	}
+	for i, s := range v.Metastates {
+		if i > 0 {
+			p.line("")
+		}
+		pairs := []string{
+			"metastate", s.Name,
+			"id", s.ID.String(),
+			"you are", s.Persona.String(),
+			"standing", s.Standing,
+			"peers", strconv.Itoa(s.Peers),
+			"checkpoint", fmt.Sprintf("%d, %s", s.Checkpoint.Height, orDash(s.Checkpoint.ID.String())),
+			"not yet final", fmt.Sprintf("%d records", s.Provisional),
+			"clerks", fmt.Sprintf("%d, of whom %d must sign and %d may be dishonest", s.Clerks.Count, s.Clerks.Quorum, s.Clerks.Faulty),
+		}
+		if s.Step != "" && s.Standing != "member" {
+			pairs = append(pairs, "joining", s.Step)
+		}
+		if s.Trouble != "" {
+			pairs = append(pairs, "trouble", s.Trouble)
+		}
+		p.fields(pairs...)
+	}
+}

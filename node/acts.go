@@ -1,0 +1,326 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+// Defaults of acts.
+const (
+	defaultInviteLife = 72 * time.Hour
+	handOver          = 3 * time.Second // to a connected peer, before an act returns
+)
+
+// act makes a control record of this node's own, durable when it returns.
+func (c *Community) act(kind protocol.Kind, body any, carried ...*protocol.Record) (*protocol.Record, error) {
+	return c.write(kind, protocol.ID{}, body, carried...)
+}
+
+func (c *Community) write(kind protocol.Kind, subject protocol.ID, body any, carried ...*protocol.Record) (*protocol.Record, error) {
+	l := c.book()
+	if l == nil {
+		return nil, errNotYet()
+	}
+	r, err := l.write(c.Persona(), c.key.Public(), kind, subject, func(h protocol.Header) (*protocol.Record, error) {
+		return protocol.Sign(h, body, carried, c.key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.publish(p2p.Records, r.Inner())
+	return r, nil
+}
+
+func errNotYet() error {
+	return &Error{
+		Code: "not-member", Exit: ExitRefused, Message: "you are not a member of it yet",
+		Hint: "metastate status --until metastates.0.standing=member",
+	}
+}
+
+// hand gives a record to connected peers and returns how many took it. With
+// nobody there it is 0: the record is stored, and sync brings it.
+func (c *Community) hand(ctx context.Context, r *protocol.Record) int {
+	c.mu.Lock()
+	rep, m := c.replica, c.member
+	c.mu.Unlock()
+	if m == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOver)
+	defer cancel()
+	n, err := m.Push(ctx, p2p.Records, rep.seal(p2p.Records, r.Inner())...)
+	if err != nil {
+		c.log.Debug("handing a record over", "cause", err)
+	}
+	return n
+}
+
+// done is an act's answer: refused, in words, if the record has no effect.
+func (c *Community) done(ctx context.Context, r *protocol.Record, err error) (RecordRef, error) {
+	if err != nil {
+		return RecordRef{}, err
+	}
+	return RecordRef{Record: r.ID(), Sent: c.hand(ctx, r)}, nil
+}
+
+// refuse is an act that the rules would void, said before it is made.
+func refuse(why, hint string) error {
+	return &Error{Code: "refused", Exit: ExitRefused, Message: why, Hint: hint}
+}
+
+// me is this persona's entry in the final state.
+func (c *Community) me() (*Snapshot, *roll.Member, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return nil, nil, errNotYet()
+	}
+	m := s.Final.Roll().Member(c.Persona())
+	if m == nil {
+		return nil, nil, errNotYet()
+	}
+	return s, m, nil
+}
+
+// CreateInvite makes an invite and its link.
+func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (InviteLink, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return InviteLink{}, err
+	}
+	a := s.Final.Charter().Admission
+	if req.Uses == 0 {
+		req.Uses = 1
+	}
+	if req.Expires == 0 {
+		req.Expires = min(defaultInviteLife, time.Duration(a.MaxAge)*time.Second)
+	}
+	switch {
+	case !roll.MayInvite(m, s.Final.Charter()):
+		return InviteLink{}, refuse("the charter does not let you invite: invites are made by "+a.Invites, "ask an officer for an invite")
+	case req.Uses > a.MaxUses:
+		return InviteLink{}, refuse(fmt.Sprintf("the charter allows at most %d uses of one invite", a.MaxUses), "give --uses a smaller number")
+	case req.Expires < time.Second || req.Expires > time.Duration(a.MaxAge)*time.Second:
+		return InviteLink{}, refuse(fmt.Sprintf("the charter lets an invite live at most %s", time.Duration(a.MaxAge)*time.Second), "give --expires a shorter time")
+	}
+	secret := [linkSecretSize]byte{}
+	rand.Read(secret[:])
+	key := identity.InviteKey(secret, c.id)
+	defer key.Erase()
+	expires := time.Now().Add(req.Expires).UTC().Truncate(time.Second)
+	l := link{
+		Version: 1, Metastate: c.id, Secret: secret[:], Expires: expires.Unix(), Uses: req.Uses,
+		Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps(),
+	}
+	if len(l.Bootstraps) == 0 {
+		return InviteLink{}, &Error{Code: "no-address", Exit: ExitFailed, Message: "this node listens nowhere that a newcomer could reach", Hint: "start it with --listen"}
+	}
+	r, err := c.act(protocol.Invite, roll.InviteBody{Key: key.Public(), Uses: req.Uses, Expires: expires.Unix()})
+	if err != nil {
+		return InviteLink{}, err
+	}
+	c.hand(ctx, r)
+	return InviteLink{Link: l.String(), Expires: expires, Uses: req.Uses, Invite: r.ID()}, nil
+}
+
+// bootstraps are this node's own lobby.
+func (c *Community) bootstraps() []bootstrap {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lobby == nil {
+		return nil
+	}
+	addrs := c.lobby.Addrs()
+	if len(addrs) == 0 {
+		return nil
+	}
+	return []bootstrap{{Peer: c.lobby.ID(), Addrs: addrs[:min(len(addrs), maxLinkAddrs)]}}
+}
+
+// RevokeInvite ends an invite.
+func (c *Community) RevokeInvite(ctx context.Context, invite protocol.ID) (RecordRef, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return RecordRef{}, err
+	}
+	inv := s.View.Roll().Invite(invite)
+	if inv == nil {
+		return RecordRef{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "there is no such invite", Hint: "metastate invite list"}
+	}
+	if inv.By != m.Persona && m.Rank() < roll.RankOfficer {
+		return RecordRef{}, refuse("an invite is revoked by whoever made it, or by an officer", "")
+	}
+	r, err := c.act(protocol.InviteRevoke, roll.InviteRevokeBody{Invite: invite})
+	return c.done(ctx, r, err)
+}
+
+// Admit approves one who waits for admission, by name.
+func (c *Community) Admit(ctx context.Context, persona protocol.ID) (RecordRef, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return RecordRef{}, err
+	}
+	if !roll.MayAdmit(m, s.Final.Roll()) {
+		return RecordRef{}, refuse("admission by name is a registrar's, or a clerk's while no registrar sits", "metastate office list shows who that is")
+	}
+	if p := s.View.Roll().Member(persona); p == nil || p.Standing() != roll.Pending {
+		return RecordRef{}, refuse("the persona is not waiting for admission", "metastate roll list --provisional")
+	}
+	r, err := c.act(protocol.Admit, roll.AdmitBody{Persona: persona})
+	return c.done(ctx, r, err)
+}
+
+// Suspend suspends a member of lower rank.
+func (c *Community) Suspend(ctx context.Context, persona protocol.ID, reason string) (RecordRef, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return RecordRef{}, err
+	}
+	body := roll.SuspendBody{Persona: persona, Reason: reason}
+	if err := body.Validate(); err != nil {
+		return RecordRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Hint: "give --reason TEXT"}
+	}
+	target := s.Final.Roll().Member(persona)
+	switch {
+	case m.Rank() < roll.RankOfficer:
+		return RecordRef{}, refuse("only an officer can suspend", "metastate office list shows who that is")
+	case target == nil || target.Standing() != roll.Full:
+		return RecordRef{}, refuse("only a member in full standing can be suspended", "metastate roll list")
+	case target.Rank() >= m.Rank():
+		return RecordRef{}, refuse("one officer alone can suspend only someone of lower rank", "an equal or superior is removed by decision")
+	}
+	r, err := c.act(protocol.Suspend, body)
+	return c.done(ctx, r, err)
+}
+
+// Leave ends this persona's membership. It needs nobody's consent.
+func (c *Community) Leave(ctx context.Context) (RecordRef, error) {
+	if _, _, err := c.me(); err != nil {
+		return RecordRef{}, err
+	}
+	r, err := c.act(protocol.Leave, roll.LeaveBody{})
+	return c.done(ctx, r, err)
+}
+
+// Appoint gives an office to members.
+func (c *Community) Appoint(ctx context.Context, office string, personas []protocol.ID) (RecordRef, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return RecordRef{}, err
+	}
+	if _, ok := s.Final.Charter().Office(office); !ok {
+		return RecordRef{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("the charter has no office %q", office), Hint: "metastate charter show"}
+	}
+	if !roll.MayAppoint(m, s.Final.Roll()) {
+		return RecordRef{}, refuse("a founder can appoint only while sole clerk; after that, offices are filled by ballot", "metastate office list")
+	}
+	for _, p := range personas {
+		if s.Final.Roll().Member(p).Rank() == roll.RankNone {
+			return RecordRef{}, refuse("offices are held by members in full standing", "metastate roll list")
+		}
+	}
+	slices.SortFunc(personas, protocol.ID.Compare)
+	body := roll.AppointBody{Office: office, Personas: slices.Compact(personas)}
+	if err := body.Validate(); err != nil {
+		return RecordRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error()}
+	}
+	r, err := c.act(protocol.Appoint, body)
+	return c.done(ctx, r, err)
+}
+
+// Propose puts a question to the vote.
+func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRef, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return ProposalRef{}, err
+	}
+	body := decision.ProposeBody{
+		Title: req.Title, Text: req.Text, Method: req.Method, Options: req.Options, Class: req.Class,
+		Voting: int64(req.ClosesIn / time.Second),
+	}
+	if body.Method == "" {
+		body.Method = "yes-no"
+	}
+	if body.Class == "" {
+		body.Class = "ordinary"
+	}
+	if err := body.Validate(); err != nil {
+		return ProposalRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	class, ok := s.Final.Charter().Class(body.Class)
+	switch {
+	case !ok:
+		return ProposalRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: fmt.Sprintf("the charter has no class of decision %q", body.Class), Hint: "metastate charter show"}
+	case m.Rank() < roll.RankMember:
+		return ProposalRef{}, refuse("only members in full standing propose", "metastate status")
+	case body.Voting < class.Voting:
+		return ProposalRef{}, refuse(fmt.Sprintf("the charter asks for at least %s of voting", time.Duration(class.Voting)*time.Second), "give --closes-in a longer time")
+	}
+	r, err := c.act(protocol.Propose, body)
+	if err != nil {
+		return ProposalRef{}, err
+	}
+	return ProposalRef{Proposal: r.ID(), Sent: c.hand(ctx, r)}, nil
+}
+
+// Vote casts an open ballot. A later one replaces it until the poll closes.
+func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, error) {
+	s, m, err := c.me()
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	p := s.Final.Decisions().Poll(id)
+	switch {
+	case p == nil:
+		return VoteReceipt{}, refuse("the vote is not open yet: the clerks have not made the proposal final", "metastate propose show "+id.String()+" --until phase=voting")
+	case p.Phase.Closed():
+		return VoteReceipt{}, refuse("the vote has closed", "metastate tally "+id.String())
+	case p.Phase != decision.Voting:
+		return VoteReceipt{}, refuse("the vote is not open yet: the proposal is in "+string(p.Phase), "metastate propose show "+id.String())
+	case m.StandingAt(p.RecordDate) != roll.Full:
+		return VoteReceipt{}, refuse("you were not a member when this vote opened", "you can vote in those that opened since")
+	}
+	method, err := decision.MethodByName(p.Body.Method)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	normal, err := method.Normal(p.Options, choice)
+	if err != nil {
+		return VoteReceipt{}, &Error{Code: "bad-choice", Exit: ExitUsage, Message: "this is no choice in this vote: " + err.Error(), Err: err}
+	}
+	r, err := c.write(protocol.Ballot, id, decision.BallotBody{Choice: string(normal)})
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	return VoteReceipt{Receipt: r.ID().String(), Sent: c.hand(ctx, r)}, nil
+}
+
+// Sync exchanges with every connected peer what either lacks.
+func (c *Community) Sync(ctx context.Context) (SyncReport, error) {
+	m := c.presence()
+	if m == nil {
+		return SyncReport{}, errNotYet()
+	}
+	res, err := m.SyncNow(ctx)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return SyncReport{}, &Error{Code: "timeout", Exit: ExitTimeout, Message: "the exchange took too long", Err: err}
+		}
+		return SyncReport{}, err
+	}
+	return SyncReport{Peers: res.Peers, Received: res.Received, Sent: res.Sent}, nil
+}

@@ -1,0 +1,218 @@
+package node
+
+import (
+	"time"
+
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// The types of this file are what the node answers, in the shapes that scripts
+// rely on. Times are RFC 3339 in UTC.
+
+// CheckpointRef names a checkpoint.
+type CheckpointRef struct {
+	Height    uint64      `json:"height"`
+	ID        protocol.ID `json:"id"`
+	StateRoot string      `json:"stateRoot,omitempty"` // hex
+}
+
+// Status is how one metastate stands on this node.
+type Status struct {
+	ID          protocol.ID   `json:"id"`
+	Name        string        `json:"name"`
+	Persona     protocol.ID   `json:"persona"`
+	Standing    string        `json:"standing"`
+	Peers       int           `json:"peers"`
+	Checkpoint  CheckpointRef `json:"checkpoint"`
+	Provisional int           `json:"provisional"` // records held and not yet final
+	Clerks      ClerkStatus   `json:"clerks"`
+	Trouble     string        `json:"trouble,omitempty"` // why finality stopped, in words
+	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member
+}
+
+// ClerkStatus is who makes checkpoints.
+type ClerkStatus struct {
+	Count  int `json:"count"`
+	Quorum int `json:"quorum"`
+	Faulty int `json:"faulty"` // how many dishonest clerks are tolerated
+}
+
+// FoundRequest founds a metastate.
+type FoundRequest struct {
+	Name       string `json:"name"`
+	Template   string `json:"template,omitempty"` // default union
+	Charter    string `json:"charter,omitempty"`  // YAML, in place of a template
+	As         string `json:"as,omitempty"`       // what the founder is called there
+	Passphrase []byte `json:"passphrase,omitempty"`
+}
+
+// Membership is a persona in a metastate.
+type Membership struct {
+	Metastate protocol.ID `json:"metastate"`
+	Persona   protocol.ID `json:"persona"`
+	Standing  string      `json:"standing,omitempty"`
+}
+
+// JoinRequest joins by an invite's link.
+type JoinRequest struct {
+	Link       string `json:"link"`
+	As         string `json:"as,omitempty"`
+	Passphrase []byte `json:"passphrase,omitempty"`
+}
+
+// InviteRequest makes an invite.
+type InviteRequest struct {
+	Uses    uint64        `json:"uses,omitempty"`    // default 1
+	Expires time.Duration `json:"expires,omitempty"` // default 72 h
+}
+
+// InviteLink is an invite to hand over.
+type InviteLink struct {
+	Link    string      `json:"link"`
+	Expires time.Time   `json:"expires"`
+	Uses    uint64      `json:"uses"`
+	Invite  protocol.ID `json:"invite"`
+}
+
+// InviteEntry is an invite as the roll has it.
+type InviteEntry struct {
+	Invite  protocol.ID `json:"invite"`
+	By      protocol.ID `json:"by"`
+	Uses    uint64      `json:"uses"`
+	Used    uint64      `json:"used"`
+	Expires time.Time   `json:"expires"`
+	Revoked bool        `json:"revoked"`
+}
+
+// RollList is the roll as of a checkpoint.
+type RollList struct {
+	Checkpoint CheckpointRef `json:"checkpoint"`
+	Members    []RollEntry   `json:"members"`
+}
+
+// RollEntry is one persona on the roll.
+type RollEntry struct {
+	Persona  protocol.ID `json:"persona"`
+	Name     string      `json:"name"`
+	Standing string      `json:"standing"`
+	Final    bool        `json:"final"`
+	Offices  []string    `json:"offices"`
+	Since    *time.Time  `json:"since"`
+}
+
+// Why explains a fact.
+type Why struct {
+	Verdict string            `json:"verdict"`
+	Because []protocol.Reason `json:"because"`
+}
+
+// RecordRef names a record that an act made.
+type RecordRef struct {
+	Record protocol.ID `json:"record"`
+	Sent   int         `json:"sent"` // connected peers that took it over
+}
+
+// ProposeRequest puts a question to the vote.
+type ProposeRequest struct {
+	Title    string        `json:"title"`
+	Text     string        `json:"text,omitempty"`
+	Method   string        `json:"method,omitempty"` // default yes-no
+	Options  []string      `json:"options,omitempty"`
+	Class    string        `json:"class,omitempty"` // default ordinary
+	ClosesIn time.Duration `json:"closesIn"`
+}
+
+// ProposalRef names a proposal that was opened.
+type ProposalRef struct {
+	Proposal protocol.ID `json:"proposal"`
+	Sent     int         `json:"sent"`
+}
+
+// ProposalList is every proposal, newest opening first.
+type ProposalList struct {
+	Proposals []Proposal `json:"proposals"`
+}
+
+// Proposal is a proposal and where it stands.
+type Proposal struct {
+	Proposal   protocol.ID `json:"proposal"`
+	Title      string      `json:"title"`
+	Text       string      `json:"text,omitempty"`
+	Author     protocol.ID `json:"author"`
+	Method     string      `json:"method"`
+	Class      string      `json:"class"`
+	Secret     bool        `json:"secret"`
+	Phase      string      `json:"phase"`
+	Final      bool        `json:"final"` // the opening is final
+	Options    []string    `json:"options"`
+	Opens      *time.Time  `json:"opens"`
+	Closes     *time.Time  `json:"closes"`
+	Electorate uint64      `json:"electorate"`
+	MayVote    bool        `json:"mayVote"`
+	Voted      string      `json:"voted,omitempty"` // own choice as held
+}
+
+// VoteReceipt is what a voter gets.
+type VoteReceipt struct {
+	Receipt    string         `json:"receipt"` // the ballot's record id
+	Final      bool           `json:"final"`   // covered by a checkpoint
+	Sent       int            `json:"sent"`
+	Covered    bool           `json:"covered"`
+	Checkpoint *CheckpointRef `json:"checkpoint"` // that covers it
+}
+
+// Tally is the count of a poll.
+type Tally struct {
+	Proposal   protocol.ID       `json:"proposal"`
+	Phase      string            `json:"phase"`
+	Final      bool              `json:"final"` // closed by a checkpoint
+	Electorate uint64            `json:"electorate"`
+	Counted    uint64            `json:"counted"`
+	Refused    uint64            `json:"refused"`
+	Outcome    string            `json:"outcome"` // empty until final
+	Winners    []string          `json:"winners"`
+	Votes      map[string]uint64 `json:"votes"`
+	Rounds     []Round           `json:"rounds"`
+	Checkpoint *CheckpointRef    `json:"checkpoint"` // the closing one
+}
+
+// Round is one step of a count, in words.
+type Round struct {
+	Text string `json:"text"`
+}
+
+// Peer is a node of another member, as this node knows it.
+type Peer struct {
+	ID        string      `json:"id"`
+	Metastate protocol.ID `json:"metastate"`
+	Address   string      `json:"address"`
+	Connected bool        `json:"connected"`
+	Direct    bool        `json:"direct"`
+	LastSync  *time.Time  `json:"lastSync"`
+}
+
+// SyncReport is what one round of pull sync did.
+type SyncReport struct {
+	Peers    int `json:"peers"`
+	Received int `json:"received"`
+	Sent     int `json:"sent"`
+}
+
+// BundleRequest exports records to a file.
+type BundleRequest struct {
+	Since uint64 `json:"since,omitempty"` // a checkpoint's height
+}
+
+// ImportReport is what a bundle brought.
+type ImportReport struct {
+	Imported  int       `json:"imported"`
+	Duplicate int       `json:"duplicate"`
+	Refused   []Refusal `json:"refused"`
+}
+
+// Refusal names a record of a bundle that was not taken.
+type Refusal struct {
+	ID     string `json:"id,omitempty"`
+	Offset *int64 `json:"offset,omitempty"`
+	Reason string `json:"reason"`
+}

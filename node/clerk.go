@@ -1,0 +1,327 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// How a clerk paces checkpoints.
+const (
+	gather    = 150 * time.Millisecond // to let records arrive together
+	spacing   = time.Second            // between a checkpoint and the next with others' help
+	resend    = time.Second            // own messages, until decided
+	watch     = time.Second            // look at the clock for deadlines at least this often
+	maxInbox  = 1024                   // messages waiting for the machine
+	privVotes = "agree/"               // store key of what a clerk signed, by height
+)
+
+// A clerk drives the agreement machine of the height after the tip on a node
+// whose device signs checkpoints. One goroutine owns the machine.
+type clerk struct {
+	ledger *ledger
+	device identity.Signer
+	send   func(msgs [][]byte, chunks [][]byte) // to all other clerks, lossy
+	behind func(height uint64)                  // others are at an earlier height
+	ahead  func()                               // others are at a later height
+	final  func(checkpoint.Certificate)         // a checkpoint was decided here
+	log    *slog.Logger
+
+	wake  chan struct{} // capacity 1: something changed
+	mu    sync.Mutex
+	inbox []letter // guarded by mu
+}
+
+// A letter is an input for the machine of a height; 0: whichever is at work.
+type letter struct {
+	height uint64
+	in     checkpoint.Input
+}
+
+// run drives until ctx ends.
+func (c *clerk) run(ctx context.Context) {
+	h := &heightDriver{clerk: c, ctx: ctx}
+	defer h.stop()
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-tick.C:
+		}
+		tick.Reset(h.turn())
+	}
+}
+
+// poke wakes the driver.
+func (c *clerk) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// receive queues a message from another clerk, as it came.
+func (c *clerk) receive(raw []byte) error {
+	tip := c.ledger.currentTip()
+	msg, err := checkpoint.ParseMessage(c.ledger.metastate, tip.Clerks(), raw)
+	if err != nil {
+		return err
+	}
+	c.post(letter{in: checkpoint.Received{Message: msg}})
+	return nil
+}
+
+func (c *clerk) post(l letter) {
+	c.mu.Lock()
+	if len(c.inbox) < maxInbox {
+		c.inbox = append(c.inbox, l)
+	}
+	c.mu.Unlock()
+	c.poke()
+}
+
+func (c *clerk) take() []letter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := c.inbox
+	c.inbox = nil
+	return in
+}
+
+// A heightDriver is the clerk at one height. Its goroutine owns it.
+type heightDriver struct {
+	*clerk
+	ctx     context.Context
+	machine *checkpoint.Machine
+	height  uint64
+	began   time.Time // of the height here
+	sent    time.Time // own messages, last
+	asked   []checkpoint.Judge
+	need    *checkpoint.NeedValue
+	timers  []*time.Timer
+	stuck   error // why this node signs nothing more
+}
+
+// turn does what there is to do and returns when to look again.
+func (h *heightDriver) turn() time.Duration {
+	tip := h.ledger.currentTip()
+	if h.height != tip.Ref().Height+1 {
+		h.reset(tip)
+	}
+	inputs := h.take()
+	if h.stuck != nil || !h.isClerk(tip) {
+		return watch
+	}
+	if h.machine == nil && (len(inputs) > 0 || h.mayBegin(tip)) {
+		h.begin(tip)
+	}
+	if h.machine == nil {
+		return h.nextLook()
+	}
+	for _, l := range inputs {
+		if l.height == 0 || l.height == h.height {
+			h.step(l.in)
+		}
+	}
+	h.answer()
+	if h.machine != nil && time.Since(h.sent) >= resend {
+		h.broadcast(h.machine.Messages())
+	}
+	return min(resend, h.nextLook())
+}
+
+// nextLook is how long nothing can fall due by the clock.
+func (h *heightDriver) nextLook() time.Duration {
+	d := watch
+	if at, ok := h.ledger.currentTip().State().NextDeadline(); ok {
+		d = min(d, max(time.Until(time.Unix(at, 0)), 10*time.Millisecond))
+	}
+	if wait := time.Until(h.began.Add(gather)); wait > 0 {
+		d = min(d, wait)
+	}
+	return d
+}
+
+func (h *heightDriver) isClerk(tip checkpoint.Tip) bool {
+	key := h.device.Public()
+	return slices.ContainsFunc(tip.Clerks(), func(c checkpoint.Clerk) bool { return c.Key == key })
+}
+
+// mayBegin reports whether a checkpoint is worth making now.
+func (h *heightDriver) mayBegin(tip checkpoint.Tip) bool {
+	wait := gather
+	if len(tip.Clerks()) > 1 {
+		wait = spacing
+	}
+	return time.Since(h.began) >= wait && h.ledger.hasWork()
+}
+
+// reset leaves a height that is over.
+func (h *heightDriver) reset(tip checkpoint.Tip) {
+	h.stop()
+	if h.height > 0 {
+		if err := h.ledger.store.DeletePrivate(votesKey(h.height)); err != nil {
+			h.log.Warn("deleting what was signed at an earlier height", "cause", err)
+		}
+	}
+	h.machine, h.asked, h.need, h.timers = nil, nil, nil, nil
+	h.height, h.began = tip.Ref().Height+1, time.Now()
+}
+
+func (h *heightDriver) stop() {
+	for _, t := range h.timers {
+		t.Stop()
+	}
+}
+
+func votesKey(height uint64) string { return fmt.Sprintf("%s%d", privVotes, height) }
+
+// begin makes the machine: as it was left if this clerk has signed anything at
+// this height, whatever happened since.
+func (h *heightDriver) begin(tip checkpoint.Tip) {
+	cfg := checkpoint.Config{
+		Metastate: h.ledger.metastate, Height: h.height, Prev: tip.Ref().ID, Clerks: tip.Clerks(), Signer: h.device,
+	}
+	record, err := h.ledger.store.Private(votesKey(h.height))
+	var m *checkpoint.Machine
+	if err == nil {
+		m, err = checkpoint.Resume(cfg, record)
+	} else if errors.Is(err, store.ErrNotFound) {
+		m, err = checkpoint.New(cfg)
+	}
+	if err != nil {
+		h.halt(fmt.Errorf("node: taking up the clerk's work at height %d: %w", h.height, err))
+		return
+	}
+	h.machine = m
+	h.step(checkpoint.Start{})
+}
+
+// halt stops signing: to go on could be to sign twice.
+func (h *heightDriver) halt(err error) {
+	h.stuck, h.machine = err, nil
+	h.ledger.stopFinality(err)
+	h.log.Error("this clerk signs nothing more until the node is restarted", "cause", err)
+}
+
+// step feeds the machine and carries out what it asks.
+func (h *heightDriver) step(in checkpoint.Input) {
+	if h.machine == nil {
+		return
+	}
+	outputs, verdict := h.machine.Step(in)
+	switch verdict {
+	case checkpoint.HeightBehind:
+		if msg, ok := in.(checkpoint.Received); ok {
+			h.behind(msg.Message.Header().Height)
+		}
+	case checkpoint.HeightAhead:
+		h.ahead()
+	}
+	for _, out := range outputs {
+		if h.machine == nil {
+			return
+		}
+		h.carryOut(out)
+	}
+}
+
+func (h *heightDriver) carryOut(out checkpoint.Output) {
+	switch out := out.(type) {
+	case checkpoint.Persist:
+		if err := h.ledger.store.PutPrivate(votesKey(h.height), out.Record); err != nil {
+			h.halt(fmt.Errorf("node: a clerk's vote could not be made durable: %w", err))
+		}
+	case checkpoint.Broadcast:
+		h.broadcast([]*checkpoint.Message{out.Message})
+	case checkpoint.NeedValue:
+		h.need = &out
+	case checkpoint.Judge:
+		h.asked = append(h.asked, out)
+	case checkpoint.Schedule:
+		due := letter{h.height, checkpoint.TimedOut{Step: out.Step, Round: out.Round}}
+		h.timers = append(h.timers, time.AfterFunc(out.After, func() { h.post(due) }))
+	case checkpoint.Decided:
+		h.decided(out.Certificate)
+	case checkpoint.Refused:
+		h.halt(errors.New("node: a quorum of clerks made final what this node finds invalid"))
+	case checkpoint.Accuse:
+		h.accuse(out.Evidence)
+	}
+}
+
+func (h *heightDriver) accuse(e checkpoint.Evidence) {
+	b := e.Encode()
+	if err := h.ledger.store.PutPrivate("evidence/"+protocol.Sum(b).String(), b); err != nil {
+		h.log.Warn("keeping evidence against a clerk", "cause", err)
+	}
+	h.log.Error("a clerk signed two different things", "height", h.height)
+}
+
+func (h *heightDriver) decided(cert checkpoint.Certificate) {
+	h.machine = nil
+	if err := h.ledger.finalise(cert); err != nil && !errors.Is(err, errWaiting) {
+		h.halt(fmt.Errorf("node: taking in the checkpoint decided at height %d: %w", h.height, err))
+		return
+	}
+	h.final(cert)
+	h.poke()
+}
+
+// answer gives the machine the value and the judgements it asked for, as far
+// as they can be given now. Answers may raise further questions.
+func (h *heightDriver) answer() {
+	if need := h.need; need != nil && h.machine != nil {
+		next, ok, err := h.ledger.propose()
+		switch {
+		case err != nil:
+			h.log.Error("making a checkpoint failed", "cause", err)
+		case ok:
+			h.need = nil
+			h.step(checkpoint.Propose{Round: need.Round, Value: next.Encoded})
+		}
+	}
+	for progress := true; progress && h.machine != nil; {
+		progress = false
+		asked := h.asked
+		h.asked = nil
+		for _, q := range asked {
+			ok, known := h.ledger.judge(q.Value, q.Fresh, h.began)
+			if !known {
+				h.asked = append(h.asked, q)
+				h.ahead() // fetch what the value covers
+				continue
+			}
+			progress = true
+			h.step(checkpoint.Judged{Value: q.ID, Fresh: q.Fresh, OK: ok})
+		}
+	}
+}
+
+// broadcast sends messages with the chunks that a proposal among them names.
+func (h *heightDriver) broadcast(msgs []*checkpoint.Message) {
+	h.sent = time.Now()
+	if len(msgs) == 0 {
+		return
+	}
+	var raw, chunks [][]byte
+	for _, m := range msgs {
+		raw = append(raw, m.Bytes())
+		if value := m.ProposedValue(); value != nil {
+			chunks = append(chunks, h.ledger.chunksOf(value)...)
+		}
+	}
+	h.send(raw, chunks)
+}

@@ -1,0 +1,233 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/bundle"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// Export writes every record held, or those not covered at a checkpoint, to a
+// bundle: a CAR file that can be carried to a node that no network reaches.
+func (c *Community) Export(ctx context.Context, w io.Writer, req BundleRequest) (records int, err error) {
+	l := c.book()
+	if l == nil {
+		return 0, errNotYet()
+	}
+	ids, from, top, err := l.since(req.Since)
+	if err != nil {
+		return 0, err
+	}
+	out, err := bundle.NewWriter(w, bundle.Manifest{
+		Metastate: c.id, From: req.Since, Records: uint64(len(ids)), Certificates: top - from,
+		Digest: bundle.Digest(func(yield func(protocol.ID) bool) {
+			for _, id := range ids {
+				if !yield(id) {
+					return
+				}
+			}
+		}),
+	})
+	if err != nil {
+		return 0, err
+	}
+	for h := from + 1; h <= top; h++ {
+		b, err := l.packCheckpoint(h)
+		if err != nil {
+			return 0, err
+		}
+		if err := out.Certificate(h, b); err != nil {
+			return 0, err
+		}
+	}
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return records, err
+		}
+		inner, err := c.store.Get(id)
+		if err != nil {
+			return records, storeError(err)
+		}
+		if err := out.Record(inner); err != nil {
+			return records, err
+		}
+		records++
+	}
+	return records, out.Close()
+}
+
+// since lists records in order of arrival, parents first, that a checkpoint does
+// not cover.
+func (l *ledger) since(height uint64) (ids []protocol.ID, from, top uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	top = l.tip.Ref().Height
+	covered := checkpoint.Tip{}
+	if height > 0 {
+		if height > top {
+			return nil, 0, 0, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, top)}
+		}
+		if covered, err = l.tipAt(height); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	for e, err := range l.store.Log(0) {
+		if err != nil {
+			return nil, 0, 0, storeError(err)
+		}
+		if !covered.Covered(e.Set).Has(e.ID) && l.sets[e.Set].Has(e.ID) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids, height, top, nil
+}
+
+// A packed checkpoint is its certificate with the chunks it names.
+type packed struct {
+	Certificate []byte   `cbor:"certificate"`
+	Chunks      [][]byte `cbor:"chunks"`
+}
+
+func (l *ledger) packCheckpoint(height uint64) ([]byte, error) {
+	c, err := l.store.Checkpoint(height)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	p := packed{Certificate: c.Cert, Chunks: [][]byte{}}
+	for _, id := range c.Chunks {
+		b, err := l.store.Chunk(id)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		p.Chunks = append(p.Chunks, b)
+	}
+	return dagcbor.Marshal(p)
+}
+
+// importBatch is how many records of a bundle are verified and stored together.
+const importBatch = 512
+
+// Import takes in a bundle: each record is verified and checked as if it came
+// from a peer, and a bad one is named without losing the good ones.
+func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out ImportReport, err error) {
+	out.Refused = []Refusal{}
+	l := c.book()
+	if l == nil {
+		return out, errNotYet()
+	}
+	rd, err := bundle.NewReader(r)
+	if err != nil {
+		return out, &Error{Code: "bad-bundle", Exit: ExitVerify, Message: err.Error(), Err: err, Hint: "metastate bundle verify FILE says more"}
+	}
+	if m, ok := rd.Manifest(); ok && m.Metastate != c.id {
+		return out, &Error{Code: "other-metastate", Exit: ExitRefused, Message: "the bundle is of another metastate: " + m.Metastate.String(), Hint: "name it with --metastate; metastate list"}
+	}
+	im := importer{ledger: l, dry: dryRun, out: &out}
+	var certs []packed
+	for item, problem := range rd.All() {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		switch {
+		case problem != nil:
+			im.refuse(problem.ID, &problem.Offset, errors.New(problem.Reason))
+		case item.Certificate != nil:
+			var p packed
+			if err := dagcbor.Unmarshal(item.Certificate, &p); err != nil {
+				im.refuse(protocol.ID{}, &item.Offset, err)
+				continue
+			}
+			certs = append(certs, p)
+		default:
+			if err := im.add(item.Inner); err != nil {
+				return out, err
+			}
+		}
+	}
+	if err := rd.Err(); err != nil {
+		return out, err
+	}
+	if err := im.flush(); err != nil || dryRun {
+		return out, err
+	}
+	return out, im.finalise(certs)
+}
+
+type importer struct {
+	ledger *ledger
+	dry    bool
+	out    *ImportReport
+	batch  [][]byte
+}
+
+func (im *importer) refuse(id protocol.ID, offset *int64, why error) {
+	r := Refusal{Offset: offset, Reason: why.Error()}
+	if !id.IsZero() {
+		r.ID = id.String()
+	}
+	im.out.Refused = append(im.out.Refused, r)
+}
+
+func (im *importer) add(inner []byte) error {
+	if im.batch = append(im.batch, inner); len(im.batch) < importBatch {
+		return nil
+	}
+	return im.flush()
+}
+
+func (im *importer) flush() error {
+	batch := im.batch
+	im.batch = nil
+	if im.dry {
+		recs, errs := protocol.ParseBatch(batch)
+		for i, r := range recs {
+			switch held, err := im.ledger.store.Has(idOf(batch[i])); {
+			case err != nil:
+				return storeError(err)
+			case errs[i] != nil:
+				im.refuse(idOf(batch[i]), nil, errs[i])
+			case held:
+				im.out.Duplicate++
+			default:
+				_ = r
+				im.out.Imported++
+			}
+		}
+		return nil
+	}
+	d, err := im.ledger.deliver(batch)
+	im.out.Imported += d.taken + d.waiting
+	im.out.Duplicate += d.duplicate
+	for _, x := range d.refused {
+		im.refuse(x.id, nil, x.err)
+	}
+	return err
+}
+
+// finalise offers the bundle's checkpoints in order.
+func (im *importer) finalise(certs []packed) error {
+	for _, p := range certs {
+		for _, b := range p.Chunks {
+			if err := im.ledger.addChunk(b); err != nil {
+				im.refuse(protocol.ID{}, nil, err)
+			}
+		}
+		cert, err := checkpoint.ParseCertificate(p.Certificate)
+		if err == nil {
+			err = im.ledger.finalise(cert)
+		}
+		if err != nil && !errors.Is(err, errWaiting) {
+			if errors.Is(err, store.ErrFull) {
+				return err
+			}
+			im.refuse(protocol.ID{}, nil, fmt.Errorf("a checkpoint: %w", err))
+		}
+	}
+	return nil
+}

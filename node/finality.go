@@ -1,0 +1,355 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// maxWanted bounds certificates that wait for the ones before them.
+const maxWanted = 64
+
+// errWaiting says that a certificate waits for records, chunks or the
+// certificates before it.
+var errWaiting = errors.New("node: the certificate waits for what it covers")
+
+// Clock bounds on a fresh proposal, and how long a record must have been held
+// for its omission to count (SPEC §7.3).
+const (
+	maxAhead  = 60 * time.Second
+	maxBehind = 60 * time.Second
+	omission  = 2 * time.Second
+)
+
+// finalise takes in a certificate: verified against the clerks in force, its
+// state recomputed, then stored. It returns errWaiting if something is
+// missing, nil also if the checkpoint is held already.
+func (l *ledger) finalise(cert checkpoint.Certificate) error {
+	l.mu.Lock()
+	moved, err := l.offer(cert)
+	l.mu.Unlock()
+	if moved {
+		l.changed()
+	}
+	return err
+}
+
+// offer is finalise with mu held; moved says whether the tip did.
+func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
+	v, err := checkpoint.ParseValue(cert.Value)
+	if err != nil {
+		return false, err
+	}
+	next := l.tip.Ref().Height + 1
+	switch {
+	case l.trouble != nil:
+		return false, l.trouble
+	case v.Height < next:
+		return false, l.compare(cert, v)
+	case v.Height >= next+maxWanted:
+		return false, errWaiting
+	case v.Height > next:
+		l.wanted[v.Height] = cert
+		return false, errWaiting
+	}
+	moved, err = l.advance(cert)
+	if errors.Is(err, errWaiting) {
+		l.wanted[v.Height] = cert
+		return moved, err
+	}
+	if err == nil {
+		l.retry()
+	}
+	return moved, err
+}
+
+// retry applies certificates that waited, as far as they go.
+func (l *ledger) retry() (moved bool) {
+	for {
+		cert, ok := l.wanted[l.tip.Ref().Height+1]
+		if !ok || l.trouble != nil {
+			return moved
+		}
+		step, err := l.advance(cert)
+		moved = moved || step
+		if errors.Is(err, errWaiting) {
+			return moved
+		}
+		if err != nil {
+			l.log.Warn("a certificate that waited was refused", "cause", err)
+			return moved
+		}
+	}
+}
+
+// compare checks a certificate for a height that is final here already: another
+// value there is proof that clerks signed twice.
+func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error {
+	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
+		return nil
+	}
+	return fmt.Errorf("node: certificate at height %d: another one is final here: %w", v.Height, checkpoint.ErrNotNext)
+}
+
+// advance applies the next certificate. Caller holds mu.
+func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
+	v, err := cert.Verify(l.metastate, l.tip.Clerks())
+	if err != nil {
+		return false, err
+	}
+	delete(l.wanted, v.Height)
+	recs, err := l.covered(v)
+	if err != nil {
+		return false, err
+	}
+	next, err := l.tip.Apply(v, recs)
+	if err != nil {
+		// A quorum of clerks stands behind what does not follow. Going on would
+		// split the metastate without anyone noticing.
+		l.trouble = fmt.Errorf("the clerks' checkpoint %d does not follow from its records: %w", v.Height, err)
+		l.snap = nil
+		l.log.Error("finality stopped", "height", v.Height, "cause", err)
+		return true, l.trouble
+	}
+	if err := l.storeCheckpoint(cert, v, next, recs); err != nil {
+		return false, err
+	}
+	l.adopt(next, recs)
+	return true, nil
+}
+
+// covered finds the records that a value newly covers.
+func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
+	sets, err := v.NewlyCovered(l.chunk)
+	if errors.Is(err, checkpoint.ErrMalformed) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, errWaiting
+	}
+	var recs []*protocol.Record
+	for _, set := range sets {
+		for _, id := range set.IDs {
+			if r, ok := l.open[id]; ok {
+				recs = append(recs, r.Record)
+			} else if r, ok := l.pending.records[id]; ok { // the clerks hold what it waits for
+				recs = append(recs, r)
+			} else {
+				return nil, errWaiting
+			}
+		}
+	}
+	return recs, nil
+}
+
+func (l *ledger) chunk(id protocol.ID) []byte {
+	if b, ok := l.chunks.chunks[id]; ok {
+		return b
+	}
+	b, err := l.store.Chunk(id)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// storeCheckpoint makes a checkpoint durable, with records it covers that were
+// only pending here.
+func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value, next checkpoint.Next, recs []*protocol.Record) error {
+	if _, err := l.store.Checkpoint(v.Height); err == nil {
+		return nil // replayed
+	}
+	b := store.Batch{Checkpoint: &store.Checkpoint{Height: v.Height, Cert: cert.Encode(), Chunks: next.Chunks}}
+	for _, r := range recs {
+		if _, ok := l.open[r.ID()]; !ok {
+			b.Items = append(b.Items, store.Item{ID: r.ID(), Set: r.Header().Subject, Inner: r.Inner()})
+		}
+	}
+	if err := l.store.Commit(b); err != nil {
+		return storeError(err)
+	}
+	for _, r := range recs {
+		if _, ok := l.open[r.ID()]; !ok {
+			l.index(r)
+			l.pending.remove(r.ID())
+		}
+	}
+	return nil
+}
+
+// adopt makes next the tip.
+func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
+	l.tip = next.Tip
+	l.heights = append(l.heights, next.Tip.Ref().ID)
+	l.snap = nil
+	for _, v := range next.Verdicts {
+		l.verdicts[v.Record] = v
+	}
+	for _, r := range recs {
+		delete(l.open, r.ID())
+	}
+	for _, poll := range next.Tip.State().Decisions().JustClosed() {
+		// Of a closed poll only what counts is kept in the set, so that nodes
+		// that met different late ballots are equal again.
+		l.sets[poll] = next.Tip.Covered(poll)
+		l.stale[poll] = true
+		for id, r := range l.open {
+			if r.Header().Subject == poll {
+				delete(l.open, id)
+			}
+		}
+	}
+	var d delivery
+	if err := l.take(l.pending.releaseHeight(), &d); err != nil {
+		l.log.Warn("storing records that waited for a checkpoint", "cause", err)
+	}
+}
+
+// propose makes the next value, or ok false if there is nothing to cover and
+// nothing due.
+func (l *ledger) propose() (n checkpoint.Next, ok bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.due() {
+		return n, false, nil
+	}
+	recs := make([]*protocol.Record, 0, len(l.open))
+	for _, r := range l.open {
+		recs = append(recs, r.Record)
+	}
+	n, err = l.tip.Propose(recs, l.now().Unix())
+	if err != nil {
+		return n, false, err
+	}
+	for _, c := range n.Chunks {
+		if err := l.chunks.add(c); err != nil {
+			return n, false, err
+		}
+	}
+	return n, true, nil
+}
+
+// due reports whether a checkpoint has work: records that could be covered, or
+// a deadline passed. Caller holds mu.
+func (l *ledger) due() bool {
+	if l.trouble != nil {
+		return false
+	}
+	if at, ok := l.tip.State().NextDeadline(); ok && at <= l.now().Unix() {
+		return true
+	}
+	for _, r := range l.open {
+		if l.tip.Coverable(r.Record) {
+			return true
+		}
+	}
+	return false
+}
+
+// judge answers a machine's question about a value; known is false while
+// something that the answer needs is not held.
+func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v, err := checkpoint.ParseValue(value)
+	if err != nil {
+		return false, true
+	}
+	recs, err := l.covered(v)
+	if errors.Is(err, errWaiting) {
+		return false, false
+	}
+	if err != nil {
+		return false, true
+	}
+	if _, err := l.tip.Apply(v, recs); err != nil {
+		l.log.Warn("a clerk's proposal does not follow", "height", v.Height, "cause", err)
+		return false, true
+	}
+	if !fresh {
+		return true, true
+	}
+	asOf, now := time.Unix(v.AsOf, 0), l.now()
+	if asOf.After(now.Add(maxAhead)) || asOf.Before(now.Add(-maxBehind)) {
+		return false, true
+	}
+	return len(recs) == checkpoint.MaxNewlyCovered || !l.omits(recs, began.Add(-omission)), true
+}
+
+// omits reports whether a record that could be covered and was held before the
+// given time is not among recs.
+func (l *ledger) omits(recs []*protocol.Record, before time.Time) bool {
+	in := make(map[protocol.ID]bool, len(recs))
+	for _, r := range recs {
+		in[r.ID()] = true
+	}
+	var timely []*protocol.Record
+	for _, r := range l.open {
+		if r.at.Before(before) {
+			timely = append(timely, r.Record)
+		}
+	}
+	return slices.ContainsFunc(timely, func(r *protocol.Record) bool { return !in[r.ID()] && l.tip.Coverable(r) })
+}
+
+// currentTip is the latest final checkpoint.
+func (l *ledger) currentTip() checkpoint.Tip {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tip
+}
+
+// hasWork reports whether a checkpoint has anything to cover or to do.
+func (l *ledger) hasWork() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.due()
+}
+
+// chunksOf are the lists that an encoded value names, as far as held.
+func (l *ledger) chunksOf(value []byte) (chunks [][]byte) {
+	v, err := checkpoint.ParseValue(value)
+	if err != nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	add := func(names []protocol.ID) {
+		for _, id := range names {
+			if b := l.chunk(id); b != nil {
+				chunks = append(chunks, b)
+			}
+		}
+	}
+	add(v.Control.Chunks)
+	for _, s := range v.Subjects {
+		add(s.Chunks)
+	}
+	return chunks
+}
+
+// addChunk keeps a list of ids, and takes in certificates that waited for it.
+func (l *ledger) addChunk(b []byte) error {
+	l.mu.Lock()
+	err := l.chunks.add(b)
+	moved := err == nil && l.retry()
+	l.mu.Unlock()
+	if moved {
+		l.changed()
+	}
+	return err
+}
+
+// stopFinality keeps this node from following checkpoints, and says why.
+func (l *ledger) stopFinality(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.trouble == nil {
+		l.trouble, l.snap = err, nil
+	}
+}

@@ -1,0 +1,108 @@
+package node
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+)
+
+// certificateAt reads a stored certificate and its value.
+func (l *ledger) certificateAt(height uint64) (checkpoint.Certificate, checkpoint.Value, error) {
+	c, err := l.store.Checkpoint(height)
+	if err != nil {
+		return checkpoint.Certificate{}, checkpoint.Value{}, storeError(err)
+	}
+	cert, err := checkpoint.ParseCertificate(c.Cert)
+	if err != nil {
+		return cert, checkpoint.Value{}, err
+	}
+	v, err := checkpoint.ParseValue(cert.Value)
+	return cert, v, err
+}
+
+// refAt names the checkpoint at a height.
+func (l *ledger) refAt(height uint64) (CheckpointRef, error) {
+	cert, v, err := l.certificateAt(height)
+	if err != nil {
+		return CheckpointRef{}, err
+	}
+	return CheckpointRef{Height: height, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, nil
+}
+
+// tipAt replays the checkpoints up to a height. Caller holds mu.
+func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
+	if height == l.tip.Ref().Height {
+		return l.tip, nil
+	}
+	genesis, err := l.record(l.metastate)
+	if err != nil {
+		return checkpoint.Tip{}, err
+	}
+	tip, err := checkpoint.Begin(genesis)
+	for h := uint64(1); h <= height && err == nil; h++ {
+		var v checkpoint.Value
+		if _, v, err = l.certificateAt(h); err != nil {
+			break
+		}
+		var sets []checkpoint.Covered
+		if sets, err = v.NewlyCovered(l.chunk); err != nil {
+			break
+		}
+		var recs []*protocol.Record
+		for _, set := range sets {
+			for _, id := range set.IDs {
+				r, err := l.record(id)
+				if err != nil {
+					return checkpoint.Tip{}, err
+				}
+				recs = append(recs, r)
+			}
+		}
+		var next checkpoint.Next
+		if next, err = tip.Apply(v, recs); err == nil {
+			tip = next.Tip
+		}
+	}
+	if err != nil {
+		return checkpoint.Tip{}, fmt.Errorf("node: recomputing checkpoint %d: %w", height, err)
+	}
+	return tip, nil
+}
+
+// record reads a stored record.
+func (l *ledger) record(id protocol.ID) (*protocol.Record, error) {
+	inner, err := l.store.Get(id)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return protocol.Parse(inner)
+}
+
+// coveredAt finds the checkpoint that covers a record of a subject.
+func (l *ledger) coveredAt(subject, id protocol.ID) (ref CheckpointRef, ok bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.tip.Covered(subject).Has(id) {
+		return ref, false, nil
+	}
+	for h := l.tip.Ref().Height; h > 0; h-- {
+		cert, v, err := l.certificateAt(h)
+		if err != nil {
+			return ref, false, err
+		}
+		sets, err := v.NewlyCovered(l.chunk)
+		if err != nil {
+			return ref, false, err
+		}
+		for _, set := range sets {
+			for _, covered := range set.IDs {
+				if covered == id {
+					return CheckpointRef{Height: h, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, true, nil
+				}
+			}
+		}
+	}
+	return ref, false, nil
+}

@@ -1,0 +1,207 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/metastate-p2p/metastate/node"
+)
+
+// Status returns every metastate, or the one that ref names.
+func (c *Client) Status(ctx context.Context, ref string) (StatusList, error) {
+	return call[StatusList](ctx, c, http.MethodGet, "/status", about(ref), nil)
+}
+
+// Found founds a metastate. The caller wipes the passphrase.
+func (c *Client) Found(ctx context.Context, req node.FoundRequest) (node.Membership, error) {
+	return post[node.Membership](ctx, c, "/metastates", nil, req)
+}
+
+// Join joins by an invite's link; joining goes on in the node. The caller wipes
+// the passphrase.
+func (c *Client) Join(ctx context.Context, req node.JoinRequest) (node.Membership, error) {
+	return post[node.Membership](ctx, c, "/memberships", nil, req)
+}
+
+// In returns the part of the client that is about one metastate: an id, a
+// unique beginning of one, or a name; "" is the only one there is.
+func (c *Client) In(ref string) Inside { return Inside{client: c, ref: ref} }
+
+// Inside asks about one metastate. Its methods answer as those of [Community].
+type Inside struct {
+	client *Client
+	ref    string
+}
+
+// about is a query about a metastate, with further pairs of name and value.
+func about(ref string, pairs ...string) url.Values {
+	q := url.Values{}
+	if ref != "" {
+		q.Set("metastate", ref)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return q
+}
+
+func get[T any](ctx context.Context, in Inside, path string, pairs ...string) (T, error) {
+	return call[T](ctx, in.client, http.MethodGet, path, about(in.ref, pairs...), nil)
+}
+
+// Leave leaves the metastate.
+func (in Inside) Leave(ctx context.Context) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodDelete, "/memberships", about(in.ref), nil)
+}
+
+// CreateInvite makes an invite.
+func (in Inside) CreateInvite(ctx context.Context, req node.InviteRequest) (node.InviteLink, error) {
+	return post[node.InviteLink](ctx, in.client, "/invites", about(in.ref), req)
+}
+
+// Invites lists the invites on the roll.
+func (in Inside) Invites(ctx context.Context) (InviteList, error) {
+	return get[InviteList](ctx, in, "/invites")
+}
+
+// RevokeInvite revokes the invite whose id is ref or begins with it.
+func (in Inside) RevokeInvite(ctx context.Context, ref string) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodDelete, "/invites", about(in.ref, "invite", ref), nil)
+}
+
+// Roll lists the members, as of a checkpoint's height if asOf is not nil.
+func (in Inside) Roll(ctx context.Context, asOf *uint64, provisional bool) (node.RollList, error) {
+	var pairs []string
+	if asOf != nil {
+		pairs = append(pairs, "asOf", strconv.FormatUint(*asOf, 10))
+	}
+	if provisional {
+		pairs = append(pairs, "provisional", "true")
+	}
+	return get[node.RollList](ctx, in, "/roll", pairs...)
+}
+
+// RollMember returns one entry of the roll.
+func (in Inside) RollMember(ctx context.Context, persona string) (node.RollEntry, error) {
+	return get[node.RollEntry](ctx, in, "/roll/member", "persona", persona)
+}
+
+// RollWhy explains a persona's standing.
+func (in Inside) RollWhy(ctx context.Context, persona string) (node.Why, error) {
+	return get[node.Why](ctx, in, "/roll/why", "persona", persona)
+}
+
+// Admit admits a persona.
+func (in Inside) Admit(ctx context.Context, persona string) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodPost, "/roll/admission", about(in.ref, "persona", persona), nil)
+}
+
+// Suspend suspends a persona.
+func (in Inside) Suspend(ctx context.Context, persona, reason string) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/roll/suspension", about(in.ref, "persona", persona), suspendRequest{Reason: reason})
+}
+
+// Charter returns the charter as YAML.
+func (in Inside) Charter(ctx context.Context) (CharterText, error) {
+	return get[CharterText](ctx, in, "/charter")
+}
+
+// Offices lists the offices and who holds them.
+func (in Inside) Offices(ctx context.Context) (OfficeList, error) {
+	return get[OfficeList](ctx, in, "/offices")
+}
+
+// Appoint gives personas an office.
+func (in Inside) Appoint(ctx context.Context, office string, personas []string) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/offices", about(in.ref), appointRequest{Office: office, Personas: personas})
+}
+
+// Propose puts a question to the vote.
+func (in Inside) Propose(ctx context.Context, req node.ProposeRequest) (node.ProposalRef, error) {
+	return post[node.ProposalRef](ctx, in.client, "/proposals", about(in.ref), req)
+}
+
+// Proposals lists every proposal.
+func (in Inside) Proposals(ctx context.Context) (node.ProposalList, error) {
+	return get[node.ProposalList](ctx, in, "/proposals")
+}
+
+// Proposal returns one proposal.
+func (in Inside) Proposal(ctx context.Context, ref string) (node.Proposal, error) {
+	return get[node.Proposal](ctx, in, "/proposals/one", "proposal", ref)
+}
+
+// ProposalWhy explains where a proposal stands.
+func (in Inside) ProposalWhy(ctx context.Context, ref string) (node.Why, error) {
+	return get[node.Why](ctx, in, "/proposals/why", "proposal", ref)
+}
+
+// Tally counts a poll.
+func (in Inside) Tally(ctx context.Context, ref string) (node.Tally, error) {
+	return get[node.Tally](ctx, in, "/proposals/tally", "proposal", ref)
+}
+
+// Vote casts a ballot. The choice is one line, as its method takes it.
+func (in Inside) Vote(ctx context.Context, ref, choice string) (node.VoteReceipt, error) {
+	return post[node.VoteReceipt](ctx, in.client, "/votes", about(in.ref, "proposal", ref), voteRequest{Choice: choice})
+}
+
+// Receipt returns the receipt of one's own ballot.
+func (in Inside) Receipt(ctx context.Context, ref string) (node.VoteReceipt, error) {
+	return get[node.VoteReceipt](ctx, in, "/votes/receipt", "proposal", ref)
+}
+
+// CheckReceipt looks up the ballot of a receipt.
+func (in Inside) CheckReceipt(ctx context.Context, code string) (node.VoteReceipt, error) {
+	return get[node.VoteReceipt](ctx, in, "/votes/check", "code", code)
+}
+
+// Peers lists the nodes of other members.
+func (in Inside) Peers(ctx context.Context) (PeerList, error) {
+	return get[PeerList](ctx, in, "/peers")
+}
+
+// SyncStatus says how far the node is in step.
+func (in Inside) SyncStatus(ctx context.Context) (SyncStatus, error) {
+	return get[SyncStatus](ctx, in, "/sync")
+}
+
+// Sync pulls from every peer once.
+func (in Inside) Sync(ctx context.Context) (node.SyncReport, error) {
+	return call[node.SyncReport](ctx, in.client, http.MethodPost, "/sync", about(in.ref), nil)
+}
+
+// Export writes a bundle to w and returns how many records it holds. After an
+// error w holds a part of one.
+func (in Inside) Export(ctx context.Context, w io.Writer, req node.BundleRequest) (records int, err error) {
+	q := about(in.ref)
+	if req.Since > 0 {
+		q.Set("since", strconv.FormatUint(req.Since, 10))
+	}
+	resp, err := in.client.send(ctx, http.MethodGet, "/bundle", q, "", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return 0, in.client.explain(err)
+	}
+	return readTrailer(resp.Trailer)
+}
+
+// Import brings in a bundle of at most [MaxBundle] bytes; a dry run only says
+// what it would bring.
+func (in Inside) Import(ctx context.Context, r io.Reader, dryRun bool) (node.ImportReport, error) {
+	q := about(in.ref)
+	if dryRun {
+		q.Set("dryRun", "true")
+	}
+	resp, err := in.client.send(ctx, http.MethodPost, "/bundle", q, bundleType, r)
+	if err != nil {
+		return node.ImportReport{}, err
+	}
+	return readAnswer[node.ImportReport](in.client, resp)
+}

@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/metastate-p2p/metastate/node"
+)
+
+// routeDecisions serves proposals, votes and their counts.
+func (a *api) routeDecisions(mux *http.ServeMux) {
+	mux.Handle("GET /api/v1/proposals", inside(a, queryTime, proposals))
+	mux.Handle("POST /api/v1/proposals", inside(a, actTime, propose))
+	mux.Handle("GET /api/v1/proposals/one", inside(a, queryTime, proposal))
+	mux.Handle("GET /api/v1/proposals/why", inside(a, queryTime, proposalWhy))
+	mux.Handle("GET /api/v1/proposals/tally", inside(a, queryTime, tally))
+	mux.Handle("POST /api/v1/votes", inside(a, actTime, vote))
+	mux.Handle("GET /api/v1/votes/receipt", inside(a, queryTime, receipt))
+	mux.Handle("GET /api/v1/votes/check", inside(a, queryTime, checkReceipt))
+}
+
+func proposalRef(r *http.Request) string { return r.URL.Query().Get("proposal") }
+
+func proposals(_ *http.Request, c Community) (node.ProposalList, error) {
+	list := c.Proposals()
+	list.Proposals = orEmpty(list.Proposals)
+	for i := range list.Proposals {
+		list.Proposals[i].Options = orEmpty(list.Proposals[i].Options)
+	}
+	return list, nil
+}
+
+func propose(r *http.Request, c Community) (node.ProposalRef, error) {
+	req, err := decode[node.ProposeRequest](r)
+	if err != nil {
+		return node.ProposalRef{}, err
+	}
+	return c.Propose(r.Context(), req)
+}
+
+func proposal(r *http.Request, c Community) (node.Proposal, error) {
+	p, err := c.Proposal(proposalRef(r))
+	p.Options = orEmpty(p.Options)
+	return p, err
+}
+
+func proposalWhy(r *http.Request, c Community) (node.Why, error) {
+	why, err := c.ProposalWhy(proposalRef(r))
+	why.Because = orEmpty(why.Because)
+	return why, err
+}
+
+func tally(r *http.Request, c Community) (node.Tally, error) {
+	t, err := c.Tally(proposalRef(r))
+	t.Winners, t.Rounds = orEmpty(t.Winners), orEmpty(t.Rounds)
+	return t, err
+}
+
+func vote(r *http.Request, c Community) (node.VoteReceipt, error) {
+	req, err := decode[voteRequest](r)
+	if err != nil {
+		return node.VoteReceipt{}, err
+	}
+	return c.Vote(r.Context(), proposalRef(r), req.Choice)
+}
+
+func receipt(r *http.Request, c Community) (node.VoteReceipt, error) {
+	return c.Receipt(proposalRef(r))
+}
+
+func checkReceipt(r *http.Request, c Community) (node.VoteReceipt, error) {
+	return c.CheckReceipt(r.URL.Query().Get("code"))
+}

@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+)
+
+// A Node is what the API serves. *node.Node is one, with C = *node.Community.
+type Node[C Community] interface {
+	host
+	// Community returns the one that ref names: an id, a unique beginning of
+	// one, or a name; "" is the only one there is.
+	Community(ref string) (C, error)
+}
+
+// host is the part of a node that is about no single metastate.
+type host interface {
+	Status() []node.Status
+	Found(context.Context, node.FoundRequest) (node.Membership, error)
+	Join(context.Context, node.JoinRequest) (node.Membership, error)
+}
+
+// A Community is one metastate on a node. Refs are as in the package's terms.
+type Community interface {
+	Status() node.Status
+	Charter() charter.Charter
+	Leave(context.Context) (node.RecordRef, error)
+
+	membership
+	decisions
+	exchange
+}
+
+// membership is who belongs, and who may act for all.
+type membership interface {
+	CreateInvite(context.Context, node.InviteRequest) (node.InviteLink, error)
+	Invites() []node.InviteEntry
+	RevokeInvite(context.Context, protocol.ID) (node.RecordRef, error)
+
+	Roll(asOf *uint64, provisional bool) (node.RollList, error)
+	RollWhy(persona protocol.ID) (node.Why, error)
+	Member(ref string) (protocol.ID, error)
+	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
+	Suspend(ctx context.Context, persona protocol.ID, reason string) (node.RecordRef, error)
+	Appoint(ctx context.Context, office string, personas []protocol.ID) (node.RecordRef, error)
+}
+
+// decisions is what is put to the vote.
+type decisions interface {
+	Propose(context.Context, node.ProposeRequest) (node.ProposalRef, error)
+	Proposals() node.ProposalList
+	Proposal(ref string) (node.Proposal, error)
+	ProposalWhy(ref string) (node.Why, error)
+	Vote(ctx context.Context, ref, choice string) (node.VoteReceipt, error)
+	Receipt(ref string) (node.VoteReceipt, error)
+	CheckReceipt(code string) (node.VoteReceipt, error)
+	Tally(ref string) (node.Tally, error)
+}
+
+// exchange is how records get from node to node.
+type exchange interface {
+	Peers() []node.Peer
+	Sync(context.Context) (node.SyncReport, error)
+	Export(context.Context, io.Writer, node.BundleRequest) (records int, err error)
+	Import(ctx context.Context, r io.Reader, dryRun bool) (node.ImportReport, error)
+}

@@ -1,0 +1,220 @@
+package p2p
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// A Peer is how to reach a transport peer.
+type Peer struct {
+	ID        string
+	Addrs     []string  // multiaddrs without /p2p, at most 8
+	Bootstrap bool      // named by an invite or the user: never given up
+	LastSeen  time.Time // zero if never
+}
+
+// PeerStatus tells what the node knows of a peer.
+type PeerStatus struct {
+	ID        string
+	Address   string // of the connection, or the first known
+	Connected bool
+	Direct    bool // connected without a relay
+	LastSeen  time.Time
+	LastSync  time.Time // end of the last session without error
+	LastError string    // of the last dial or session; empty after a success
+}
+
+// Redialling backs off from minDialInterval up to these, and never stops.
+const (
+	maxBackoff          = 5 * time.Minute
+	maxBootstrapBackoff = time.Minute
+)
+
+// A book holds the peers known by address, and when to dial each next.
+type book struct {
+	mu    sync.Mutex
+	peers map[peer.ID]*entry // guarded by mu; at most maxBook
+}
+
+type entry struct {
+	addrs     []ma.Multiaddr
+	bootstrap bool
+	lastSeen  time.Time
+	lastSync  time.Time
+	syncDue   time.Time // when the next session may begin
+	lastErr   string
+	failures  int
+	next      time.Time // when it may be dialled
+	dialling  bool
+}
+
+// parsePeer checks a Peer's form.
+func parsePeer(p Peer) (peer.ID, []ma.Multiaddr, error) {
+	id, err := peer.Decode(p.ID)
+	if err != nil {
+		return "", nil, fmt.Errorf("p2p: peer id: %w", err)
+	}
+	if len(p.Addrs) > maxAddrs {
+		return "", nil, fmt.Errorf("p2p: peer: %w: %d addresses, the cap is %d", ErrTooBig, len(p.Addrs), maxAddrs)
+	}
+	var addrs []ma.Multiaddr
+	for _, s := range p.Addrs {
+		if len(s) > 256 {
+			return "", nil, fmt.Errorf("p2p: peer: %w: an address of %d bytes", ErrTooBig, len(s))
+		}
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return "", nil, fmt.Errorf("p2p: peer address: %w", err)
+		}
+		addrs = append(addrs, a)
+	}
+	return id, addrs, nil
+}
+
+// put adds a peer or renews its addresses. A full book gives up the entry that
+// was seen longest ago, bootstraps last.
+func (b *book) put(p Peer) error {
+	id, addrs, err := parsePeer(p)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.peers[id]
+	if e == nil {
+		if len(b.peers) >= maxBook {
+			b.evict()
+		}
+		e = &entry{}
+		b.peers[id] = e
+	}
+	if !slices.EqualFunc(e.addrs, addrs, ma.Multiaddr.Equal) {
+		e.addrs, e.failures, e.next = addrs, 0, time.Time{} // news: worth a try
+	}
+	e.bootstrap = e.bootstrap || p.Bootstrap
+	if p.LastSeen.After(e.lastSeen) {
+		e.lastSeen = p.LastSeen
+	}
+	return nil
+}
+
+// evict makes room for one. The caller holds b.mu.
+func (b *book) evict() {
+	var worst peer.ID
+	for id, e := range b.peers {
+		w := b.peers[worst]
+		if w == nil || (w.bootstrap && !e.bootstrap) || (w.bootstrap == e.bootstrap && e.lastSeen.Before(w.lastSeen)) {
+			worst = id
+		}
+	}
+	delete(b.peers, worst)
+}
+
+// keep drops every peer that f does not want.
+func (b *book) keep(f func(peer.ID) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range b.peers {
+		if !f(id) {
+			delete(b.peers, id)
+		}
+	}
+}
+
+// note changes what is known of a peer, if it is in the book.
+func (b *book) note(id peer.ID, f func(*entry)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.peers[id]; e != nil {
+		f(e)
+	}
+}
+
+// seen records that a peer is connected or was until now, adding it if unknown.
+func (b *book) seen(id peer.ID, addr ma.Multiaddr, dialled bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.peers[id]
+	if e == nil {
+		if len(b.peers) >= maxBook {
+			b.evict()
+		}
+		e = &entry{}
+		b.peers[id] = e
+	}
+	if len(e.addrs) == 0 && dialled { // an inbound connection's port is not for dialling
+		e.addrs = []ma.Multiaddr{addr}
+	}
+	e.lastSeen, e.failures, e.lastErr = time.Now(), 0, ""
+}
+
+// A candidate is a peer to dial.
+type candidate struct {
+	id    peer.ID
+	addrs []ma.Multiaddr
+}
+
+// pick marks up to n peers as being dialled and returns them: bootstraps that
+// are due always, then of the others alternately the one seen last and any one
+// (NETWORK §1). next is when another will be due; zero if none ever.
+func (b *book) pick(n int, connected func(peer.ID) bool) (due []candidate, next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	var boots, rest []peer.ID
+	for id, e := range b.peers {
+		switch {
+		case e.dialling || len(e.addrs) == 0 || connected(id):
+		case e.next.After(now):
+			if next.IsZero() || e.next.Before(next) {
+				next = e.next
+			}
+		case e.bootstrap:
+			boots = append(boots, id)
+		default:
+			rest = append(rest, id)
+		}
+	}
+	slices.SortFunc(rest, func(x, y peer.ID) int { return b.peers[y].lastSeen.Compare(b.peers[x].lastSeen) })
+	for i := 1; i < len(rest)-1; i += 2 {
+		j := i + rand.IntN(len(rest)-i)
+		rest[i], rest[j] = rest[j], rest[i]
+	}
+	order := append(boots, rest[:min(len(rest), max(0, n-len(boots)))]...)
+	for _, id := range order {
+		b.peers[id].dialling = true
+		due = append(due, candidate{id, b.peers[id].addrs})
+	}
+	return due, next
+}
+
+// dialled records a dial's outcome and sets when the next may come.
+func (b *book) dialled(id peer.ID, err error) {
+	b.note(id, func(e *entry) {
+		e.dialling = false
+		if err == nil {
+			e.failures, e.lastErr = 0, ""
+			e.next = time.Now().Add(jitter(minDialInterval))
+			return
+		}
+		limit := maxBackoff
+		if e.bootstrap {
+			limit = maxBootstrapBackoff
+		}
+		d := min(limit, minDialInterval<<min(e.failures, 16))
+		e.failures++
+		e.lastErr = "not reachable"
+		e.next = time.Now().Add(jitter(d))
+	})
+}
+
+// jitter returns d shortened or stretched by up to a third.
+func jitter(d time.Duration) time.Duration {
+	return d*2/3 + rand.N(d*2/3+1)
+}

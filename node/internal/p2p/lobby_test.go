@@ -1,0 +1,210 @@
+package p2p_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/node/internal/p2p/p2psim"
+)
+
+// newLobby starts a lobby on machine 0.
+func newLobby(t *testing.T, n *p2psim.Network, serve p2p.Serve) *p2p.Lobby {
+	t.Helper()
+	l, err := p2p.NewLobby(p2p.Config{Seed: seed(0), Underlay: n.Underlay(0, port)}, serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func knock(n *p2psim.Network, who int, request string, at ...int) (string, string, error) {
+	var boots []p2p.Peer
+	for _, i := range at {
+		boots = append(boots, p2p.Peer{ID: id(i), Addrs: []string{p2psim.Addr(i, port)}})
+	}
+	resp, reached, err := p2p.Knock(context.Background(), p2p.Config{Seed: seed(who), Underlay: n.Underlay(who, 0)}, boots, []byte(request))
+	return string(resp), reached, err
+}
+
+func echo(_ context.Context, who string, req []byte) ([]byte, error) {
+	if string(req) == "refuse me" {
+		return nil, errors.New("no")
+	}
+	return fmt.Appendf(nil, "hello %s: %s", who, req), nil
+}
+
+func TestKnock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2psim.New(latency)
+		defer n.Close()
+		l := newLobby(t, n, echo)
+		defer l.Close()
+		resp, reached, err := knock(n, 7, "let me in", 5, 0) // 5 is off
+		if err != nil || reached != id(0) || resp != "hello "+id(7)+": let me in" {
+			t.Error(resp, reached, err)
+		}
+		if _, _, err := knock(n, 8, "refuse me", 5, 0); !errors.Is(err, p2p.ErrRefused) {
+			t.Error(err)
+		}
+		if _, _, err := knock(n, 9, "anyone?", 5, 6); !errors.Is(err, p2p.ErrUnreachable) || errors.Is(err, p2p.ErrRefused) {
+			t.Error(err)
+		}
+		if _, _, err := knock(n, 9, string(make([]byte, p2p.MaxKnock+1)), 0); !errors.Is(err, p2p.ErrTooBig) {
+			t.Error(err)
+		}
+		if c := l.Metrics(); c.Knocks != 2 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// The largest request and response pass; a response one byte over does not.
+func TestKnockSizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2psim.New(latency)
+		defer n.Close()
+		size := p2p.MaxAnswer
+		l := newLobby(t, n, func(_ context.Context, _ string, req []byte) ([]byte, error) {
+			if len(req) != p2p.MaxKnock {
+				return nil, errors.New("cut")
+			}
+			return make([]byte, size), nil
+		})
+		defer l.Close()
+		if resp, _, err := knock(n, 7, string(make([]byte, p2p.MaxKnock)), 0); err != nil || len(resp) != size {
+			t.Error(len(resp), err)
+		}
+		size++
+		if _, _, err := knock(n, 8, string(make([]byte, p2p.MaxKnock)), 0); !errors.Is(err, p2p.ErrUnreachable) {
+			t.Error(err)
+		}
+	})
+}
+
+// The lobby speaks no protocol but the knock and libp2p's identify.
+func TestLobbyServesOnlyKnocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2psim.New(latency)
+		defer n.Close()
+		l := newLobby(t, n, echo)
+		defer l.Close()
+		s := newStranger(t, n, 50)
+		defer s.Close()
+		target, _ := peer.Decode(l.ID())
+		if err := s.Connect(t.Context(), peer.AddrInfo{ID: target, Addrs: []ma.Multiaddr{ma.StringCast(p2psim.Addr(0, port))}}); err != nil {
+			t.Fatal(err)
+		}
+		protos, err := s.Peerstore().GetProtocols(target)
+		if err != nil || len(protos) == 0 {
+			t.Fatal(protos, err)
+		}
+		for _, p := range protos {
+			switch p {
+			case "/metastate/join/1", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0":
+			default:
+				t.Errorf("the lobby offers %s", p)
+			}
+		}
+		for _, what := range []string{"AgentVersion", "ProtocolVersion"} {
+			if v, _ := s.Peerstore().Get(target, what); v != "metastate" {
+				t.Errorf("%s %v", what, v)
+			}
+		}
+		// Who stays without knocking is sent away.
+		eventually(t, 90*time.Second, "sent away", func() bool { return len(s.Network().Conns()) == 0 })
+	})
+}
+
+// A stranger that dribbles, lies about lengths or floods is cut off in bounded
+// time, while another's knock is answered.
+func TestLobbyUnderAttack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2psim.New(latency)
+		defer n.Close()
+		var running, most atomic.Int64
+		l := newLobby(t, n, func(ctx context.Context, who string, req []byte) ([]byte, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			if bytes.HasPrefix(req, []byte("slow")) {
+				<-ctx.Done()
+			}
+			return req, nil
+		})
+		defer l.Close()
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				s := newStranger(t, n, 50+i)
+				defer s.Close()
+				target, _ := peer.Decode(l.ID())
+				if err := s.Connect(t.Context(), peer.AddrInfo{ID: target, Addrs: []ma.Multiaddr{ma.StringCast(p2psim.Addr(0, port))}}); err != nil {
+					t.Error(err)
+					return
+				}
+				start := time.Now()
+				st, err := s.NewStream(t.Context(), target, "/metastate/join/1")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				switch i % 3 {
+				case 0:
+					for err == nil && time.Since(start) < time.Minute {
+						_, err = st.Write([]byte{0})
+						time.Sleep(time.Second)
+					}
+				case 1:
+					_, _ = st.Write([]byte{0, 1, 0, 1, 1}) // 64 KiB and one byte
+					_, err = io.ReadAll(st)
+				case 2:
+					_, _ = st.Write(frame(1, []byte("slow")))
+					_, err = io.ReadAll(st)
+				}
+				if err == nil || time.Since(start) > 30*time.Second {
+					t.Errorf("attack %d went on for %v: %v", i%3, time.Since(start), err)
+				}
+			})
+		}
+		time.Sleep(2 * time.Second)
+		if resp, _, err := knock(n, 7, "honest", 0); err != nil || resp != "honest" {
+			t.Error(resp, err)
+		}
+		wg.Wait()
+		// One peer that floods gets its burst and no more.
+		s := newStranger(t, n, 60)
+		defer s.Close()
+		target, _ := peer.Decode(l.ID())
+		if err := s.Connect(t.Context(), peer.AddrInfo{ID: target, Addrs: []ma.Multiaddr{ma.StringCast(p2psim.Addr(0, port))}}); err != nil {
+			t.Fatal(err)
+		}
+		answered := 0
+		for range 40 {
+			st, err := s.NewStream(t.Context(), target, "/metastate/join/1")
+			if err != nil {
+				continue
+			}
+			_, _ = st.Write(frame(1, []byte("again")))
+			if b, _ := io.ReadAll(st); len(b) > 0 {
+				answered++
+			}
+		}
+		if answered < 1 || answered > 8 {
+			t.Errorf("%d of 40 knocks of one peer answered", answered)
+		}
+		if most.Load() > 16 {
+			t.Errorf("%d at once", most.Load())
+		}
+	})
+}

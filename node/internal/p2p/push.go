@@ -1,0 +1,123 @@
+package p2p
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+const pushProtocol protocol.ID = "/metastate/push/1"
+
+// Frame types of /metastate/push/1: one message, one acknowledgement.
+const (
+	pushFrame byte = 1
+	pushTaken byte = 2
+)
+
+// Push hands frames to every connected peer at once and waits until each has
+// taken them, failed, or ctx or 10 seconds have ended. It returns how many took
+// them all: 0 if no peer is connected. A peer takes frames when its Replica's
+// Deliver returned without error.
+func (m *Member) Push(ctx context.Context, kind Kind, frames ...[]byte) (acked int, err error) {
+	if !m.life.enter() {
+		return 0, fmt.Errorf("p2p: pushing: %w", ErrClosed)
+	}
+	defer m.life.wg.Done()
+	var msgs [][]byte
+	for _, f := range frames {
+		if len(f) == 0 || len(f) > MaxFrame {
+			return 0, fmt.Errorf("p2p: pushing: %w: frame of %d bytes, want 1 to %d", ErrTooBig, len(f), MaxFrame)
+		}
+	}
+	for _, part := range split(kind, frames) {
+		msgs = append(msgs, appendEnvelope(nil, part.kind, part.frames))
+	}
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	var (
+		wg sync.WaitGroup
+		mu sync.Mutex
+	)
+	for _, p := range m.host.Network().Peers() {
+		wg.Go(func() {
+			m.meter.count(func(c *Metrics) { c.Push.Sent++ })
+			if m.pushTo(ctx, p, msgs) != nil {
+				return
+			}
+			m.meter.count(func(c *Metrics) { c.Push.Acked++ })
+			mu.Lock()
+			acked++
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return acked, nil
+}
+
+func (m *Member) pushTo(ctx context.Context, p peer.ID, msgs [][]byte) error {
+	for _, msg := range msgs {
+		s, err := m.host.NewStream(network.WithNoDial(ctx, "push"), p, pushProtocol)
+		if err != nil {
+			return fmt.Errorf("p2p: pushing: %w", err)
+		}
+		err = pushOne(ctx, s, msg)
+		if err != nil {
+			_ = s.Reset()
+			return err
+		}
+		_ = s.Close()
+	}
+	return nil
+}
+
+func pushOne(ctx context.Context, s network.Stream, msg []byte) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	w := newWire(s)
+	if err := w.send(pushFrame, msg); err != nil {
+		return err
+	}
+	_, err := w.expect(pushTaken, 0, pushTimeout)
+	return err
+}
+
+// servePush takes one message. Nothing but its verdict and a full Deliver says
+// anything to the peer.
+func (m *Member) servePush(ctx context.Context, s network.Stream) error {
+	if !m.pushes.TryAcquire(1) {
+		return fmt.Errorf("p2p: serving push: %w", ErrBusy)
+	}
+	defer m.pushes.Release(1)
+	if err := s.Scope().ReserveMemory(pushMemory, network.ReservationPriorityMedium); err != nil {
+		return fmt.Errorf("p2p: serving push: %w", err)
+	}
+	defer s.Scope().ReleaseMemory(pushMemory)
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	w := newWire(s)
+	msg, err := w.expect(pushFrame, MaxMessage, pushTimeout)
+	if err != nil {
+		return err
+	}
+	verdict, kind, frames := judge(m.replica, msg)
+	switch verdict {
+	case Accept:
+	case Ignore:
+		return fmt.Errorf("p2p: serving push: not for this node")
+	default:
+		return fmt.Errorf("p2p: serving push: %w", ErrPeer)
+	}
+	for i := range frames { // the Replica keeps them; the message goes
+		frames[i] = bytes.Clone(frames[i])
+	}
+	if _, err := m.replica.Deliver(ctx, s.Conn().RemotePeer().String(), kind, frames); err != nil {
+		return fmt.Errorf("p2p: serving push: %w", err)
+	}
+	m.meter.count(func(c *Metrics) { c.Push.Received++ })
+	return w.send(pushTaken, nil)
+}

@@ -1,0 +1,158 @@
+package p2p
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
+)
+
+// A responder answers one session's steps, within budgets that an honest
+// initiator, which makes at most maxPasses passes, does not reach.
+type responder struct {
+	*session
+	overviews, streams, certs, hashes, gives int // steps so far
+
+	local      reconcile.Local      // as of the last overview
+	reconciler *reconcile.Responder // of this pass; nil before its first message
+	wants      uint64               // ids that may still be wanted in this pass
+}
+
+// respond answers until the initiator closes the stream.
+func (x *session) respond(ctx context.Context) error {
+	r := &responder{session: x}
+	for {
+		typ, body, err := x.w.recv(maxBatch, idleTimeout)
+		if errors.Is(err, io.EOF) { // between steps: the initiator is done
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.step(ctx, typ, body); err != nil {
+			return err
+		}
+	}
+}
+
+// spend counts a step against its budget.
+func spend(n *int, limit int) error {
+	if *n++; *n > limit {
+		return fmt.Errorf("p2p: serving sync: %w: too many steps", ErrPeer)
+	}
+	return nil
+}
+
+func (r *responder) step(ctx context.Context, typ byte, body []byte) error {
+	switch typ {
+	case overviewStep:
+		return r.serveOverview(body)
+	case streamStep:
+		return r.serveStream(body)
+	case reconcileStep:
+		return r.serveReconcile(body)
+	case wantStep:
+		return r.serveWant(body)
+	case giveStep:
+		return r.serveGive(ctx, body)
+	case certsStep:
+		return r.serveCertificates(body)
+	case hashesStep:
+		return r.serveHashes(body)
+	}
+	return fmt.Errorf("p2p: serving sync: %w: frame type %d", ErrPeer, typ)
+}
+
+func (r *responder) serveOverview(body []byte) error {
+	if err := spend(&r.overviews, maxPasses+1); err != nil {
+		return err
+	}
+	if _, err := parseOverview(body); err != nil {
+		return err
+	}
+	mine, err := surveyOf(r.replica)
+	if err != nil {
+		return err
+	}
+	r.local, r.reconciler, r.wants = mine.local, nil, mine.records
+	return r.w.send(overviewStep, mine.encode())
+}
+
+func (r *responder) serveReconcile(body []byte) error {
+	if r.overviews == 0 || len(body) > reconcileFrame {
+		return fmt.Errorf("p2p: serving sync: %w: reconcile out of turn or too big", ErrPeer)
+	}
+	if r.reconciler == nil {
+		r.reconciler = reconcile.NewResponder(r.local, sessionLimits)
+	}
+	reply, err := r.reconciler.Respond(body)
+	if err != nil {
+		return blame(err)
+	}
+	return r.w.send(reconcileStep, reply)
+}
+
+func (r *responder) serveWant(body []byte) error {
+	ids, err := parseIDs(body)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 || uint64(len(ids)) > r.wants {
+		return fmt.Errorf("p2p: serving sync: %w: %d ids wanted, %d left", ErrPeer, len(ids), r.wants)
+	}
+	r.wants -= uint64(len(ids))
+	return r.sendAll(Records, r.replica.Records(ids))
+}
+
+func (r *responder) serveGive(ctx context.Context, body []byte) error {
+	if err := spend(&r.gives, maxGifts); err != nil {
+		return err
+	}
+	if len(body) != 1 || !Kind(body[0]).known() || Kind(body[0]) == Agreement {
+		return fmt.Errorf("p2p: serving sync: %w: give", ErrPeer)
+	}
+	if err := r.receiveAll(ctx, Kind(body[0]), maxRecords); err != nil {
+		return err
+	}
+	return r.w.send(takenStep, nil)
+}
+
+func (r *responder) serveCertificates(body []byte) error {
+	if err := spend(&r.certs, maxPasses); err != nil {
+		return err
+	}
+	if len(body) != 8 {
+		return fmt.Errorf("p2p: serving sync: %w: certs", ErrPeer)
+	}
+	from := binary.BigEndian.Uint64(body)
+	if from > protocol.MaxHeight {
+		return fmt.Errorf("p2p: serving sync: %w: height %d", ErrPeer, from)
+	}
+	return r.sendAll(Certificates, r.replica.Certificates(from))
+}
+
+func (r *responder) serveHashes(body []byte) error {
+	if err := spend(&r.hashes, maxPasses); err != nil {
+		return err
+	}
+	theirs, err := parseHashes(body)
+	if err != nil {
+		return err
+	}
+	lacking := selectBindings(r.replica, theirs, false)
+	if err := r.sendAll(Bindings, all(lacking[:min(len(lacking), maxBindings)])); err != nil {
+		return err
+	}
+	for _, b := range r.replica.Bindings() {
+		delete(theirs, bindingHash(b))
+	}
+	want := make([][16]byte, 0, len(theirs))
+	for h := range theirs {
+		want = append(want, h)
+	}
+	return r.w.send(hashesStep, encodeHashes(want))
+}

@@ -1,0 +1,237 @@
+package p2p
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
+)
+
+// After the handshake the initiator asks and the responder answers, one step at
+// a time:
+//
+//	overview      → overview           equal: the session is over
+//	reconcile msg → reconcile msg …    as package reconcile leads it
+//	want ids      → batches, end       records the initiator lacks
+//	give kind, batches, end → taken    what the responder lacks
+//	stream cursor → (batch, cursor)… end   everything, for a node that has nothing
+//	certs from    → batches, end
+//	hashes        → batches, end, hashes   bindings: what the initiator lacks,
+//	                                   and the hashes of what the responder lacks
+//
+// and again from the overview, until they are equal or a pass changes nothing.
+const (
+	overviewStep  byte = 16
+	reconcileStep byte = 17
+	wantStep      byte = 18
+	giveStep      byte = 19
+	takenStep     byte = 20
+	streamStep    byte = 21
+	cursorStep    byte = 22
+	certsStep     byte = 23
+	hashesStep    byte = 24
+	batchFrame    byte = 30
+	endFrame      byte = 31
+)
+
+// errUnequal: the sides still differ, though neither took anything more.
+var errUnequal = errors.New("the sides remain different")
+
+// initiate drives a session until both sides are equal. fetch is the right to
+// transfer.
+func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error {
+	var before overview // mine at the last pass
+	var asked, held bool
+	for range maxPasses {
+		mine, err := surveyOf(x.replica)
+		if err != nil {
+			return err
+		}
+		theirs, err := x.overview(mine.overview)
+		if err != nil {
+			return err
+		}
+		if mine.overview == theirs {
+			return nil
+		}
+		if !asked {
+			asked, held = true, fetch.TryAcquire(1)
+			if !held { // another session fetches; what it brings need not come again
+				held = acquireWithin(ctx, fetch, slotTimeout)
+				defer release(fetch, held)
+				continue
+			}
+			defer release(fetch, held)
+		}
+		sent, fresh := x.sent, x.fresh
+		if err := x.pass(ctx, mine, theirs); err != nil {
+			return err
+		}
+		if mine.overview == before && x.sent == sent && x.fresh == fresh {
+			break
+		}
+		before = mine.overview
+	}
+	return fmt.Errorf("p2p: syncing: %w", errUnequal)
+}
+
+// acquireWithin waits for the right to transfer, but no longer than d: a peer
+// that stalls another session must not stop all.
+func acquireWithin(ctx context.Context, sem *semaphore.Weighted, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return sem.Acquire(ctx, 1) == nil
+}
+
+func release(sem *semaphore.Weighted, held bool) {
+	if held {
+		sem.Release(1)
+	}
+}
+
+func (x *session) overview(mine overview) (overview, error) {
+	if err := x.w.send(overviewStep, mine.encode()); err != nil {
+		return overview{}, err
+	}
+	body, err := x.w.expect(overviewStep, overviewFrame, idleTimeout)
+	if err != nil {
+		return overview{}, err
+	}
+	return parseOverview(body)
+}
+
+// pass transfers both ways what the overviews say differs. Certificates come
+// after the records they cover, bindings last.
+func (x *session) pass(ctx context.Context, mine survey, theirs overview) error {
+	if mine.sets != theirs.sets {
+		if err := x.records(ctx, mine, theirs); err != nil {
+			return err
+		}
+	}
+	switch {
+	case theirs.height > mine.height:
+		// The node may have got certificates of its own meanwhile.
+		if err := x.certificates(ctx, x.replica.Height()+1, theirs.height); err != nil {
+			return err
+		}
+	case theirs.height < mine.height:
+		if err := x.give(Certificates, x.replica.Certificates(theirs.height+1)); err != nil {
+			return err
+		}
+	}
+	if mine.bindings != theirs.bindings {
+		return x.bindings(ctx, mine.hashes)
+	}
+	return nil
+}
+
+// records makes the sets equal. Where one side has nothing, or a stream broke
+// off, there is nothing to reconcile.
+func (x *session) records(ctx context.Context, mine survey, theirs overview) error {
+	if mine.records == 0 || (x.resume.started() && theirs.records > mine.records) {
+		return x.stream(ctx, theirs.records)
+	}
+	if theirs.records == 0 {
+		return x.give(Records, everything(x.replica, mine.local, nil))
+	}
+	diffs, err := x.reconcile(mine.local)
+	if errors.Is(err, errTooMany) && theirs.records > mine.records {
+		return x.stream(ctx, theirs.records)
+	}
+	if err != nil {
+		return err
+	}
+	need := ids(x.replica.Control(), diffs, func(d reconcile.Diff) [][32]byte { return d.Need })
+	if err := x.want(ctx, need); err != nil {
+		return err
+	}
+	have := slices.Collect(ids(x.replica.Control(), diffs, func(d reconcile.Diff) [][32]byte { return d.Have }))
+	if len(have) == 0 {
+		return nil
+	}
+	return x.give(Records, recordsOf(x.replica, slices.Values(have)))
+}
+
+// want fetches records by id; those the responder no longer has are missing.
+func (x *session) want(ctx context.Context, need iter.Seq[[32]byte]) error {
+	for part := range chunks(need, idsPerFrame) {
+		if err := x.w.send(wantStep, encodeIDs(part)); err != nil {
+			return err
+		}
+		if err := x.receiveAll(ctx, Records, len(part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunks yields seq in parts of up to n. A part is overwritten by the next.
+func chunks(seq iter.Seq[[32]byte], n int) iter.Seq[[][32]byte] {
+	return func(yield func([][32]byte) bool) {
+		var part [][32]byte
+		for id := range seq {
+			if part = append(part, id); len(part) < n {
+				continue
+			}
+			if !yield(part) {
+				return
+			}
+			part = part[:0]
+		}
+		if len(part) > 0 {
+			yield(part)
+		}
+	}
+}
+
+// give sends frames and waits until the responder has taken them.
+func (x *session) give(kind Kind, frames iter.Seq2[[]byte, error]) error {
+	if err := x.w.send(giveStep, []byte{byte(kind)}); err != nil {
+		return err
+	}
+	if err := x.sendAll(kind, frames); err != nil {
+		return err
+	}
+	_, err := x.w.expect(takenStep, 0, 2*idleTimeout)
+	return err
+}
+
+func (x *session) certificates(ctx context.Context, from, to uint64) error {
+	if from > to {
+		return nil
+	}
+	if err := x.w.send(certsStep, binary.BigEndian.AppendUint64(nil, from)); err != nil {
+		return err
+	}
+	return x.receiveAll(ctx, Certificates, maxCerts)
+}
+
+func (x *session) bindings(ctx context.Context, mine [][16]byte) error {
+	if err := x.w.send(hashesStep, encodeHashes(mine)); err != nil {
+		return err
+	}
+	if err := x.receiveAll(ctx, Bindings, maxBindings); err != nil {
+		return err
+	}
+	body, err := x.w.expect(hashesStep, 16*maxBindings, idleTimeout)
+	if err != nil {
+		return err
+	}
+	lacking, err := parseHashes(body)
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	return x.give(Bindings, all(selectBindings(x.replica, lacking, true)))
+}
+
+// selectBindings returns the bindings whose hash is in hashes, or is not.
+func selectBindings(r Replica, hashes map[[16]byte]bool, in bool) [][]byte {
+	return slices.DeleteFunc(slices.Clone(r.Bindings()), func(b []byte) bool { return hashes[bindingHash(b)] != in })
+}

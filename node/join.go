@@ -1,0 +1,309 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// What a newcomer and a serving member tell each other (SPEC §9.1).
+type (
+	joinRequest struct {
+		Inception []byte `cbor:"inception"`
+		Grant     []byte `cbor:"grant"`
+		Binding   []byte `cbor:"binding"`
+	}
+	joinAnswer struct {
+		Standing string   `cbor:"standing"`          // of the newcomer, final; empty if refused
+		Reason   string   `cbor:"reason,omitempty"`  // why not, in words
+		Genesis  []byte   `cbor:"genesis,omitempty"` // inner form, once a member
+		Epoch    []byte   `cbor:"epoch,omitempty"`   // the epoch's secret, once a member
+		Bindings [][]byte `cbor:"bindings,omitempty"`
+	}
+)
+
+// Steps of joining, as people see them.
+const (
+	stepSaved    = "saved"
+	stepReached  = "reached"
+	stepVerified = "verified"
+	stepMember   = "member"
+)
+
+// A joining is what must survive a restart until the newcomer is a member.
+type joining struct {
+	Link    string `cbor:"link"`
+	Request []byte `cbor:"request"`
+	Step    string `cbor:"step"`
+	Trouble string `cbor:"trouble,omitempty"` // the last reason for not getting on
+}
+
+const (
+	admitWait    = 8 * time.Second // a serving member waits for finality
+	joinRetry    = 2 * time.Second
+	joinRetryMax = 2 * time.Minute
+	maxJoinPeers = 64 // bindings in an answer
+)
+
+// newJoining prepares a newcomer's request.
+func newJoining(l link, b birth, device identity.SigningKey, persona protocol.ID, memberSeed [32]byte, now time.Time) (*joining, error) {
+	peerID, err := p2p.PeerID(memberSeed)
+	if err != nil {
+		return nil, err
+	}
+	binding, err := identity.SignBinding(identity.Binding{
+		Metastate: identity.Digest(l.Metastate), Persona: identity.Digest(persona), Device: device.Public(),
+		PeerID: []byte(peerID), Issued: now.Unix(), Expires: now.Add(bindingLife).Unix(),
+	}, device)
+	if err != nil {
+		return nil, err
+	}
+	req, err := dagcbor.Marshal(joinRequest{b.inception.Inner(), b.grant.Inner(), binding})
+	if err != nil {
+		return nil, err
+	}
+	return &joining{Link: l.String(), Request: req, Step: stepSaved}, nil
+}
+
+func (j *joining) encode() []byte {
+	b, err := dagcbor.Marshal(j)
+	if err != nil {
+		panic("node: " + err.Error()) // our own type, its texts checked on the way in
+	}
+	return b
+}
+
+// saveJoin makes progress durable.
+func (c *Community) saveJoin(j joining) error {
+	if err := c.store.PutPrivate(privJoin, j.encode()); err != nil {
+		return storeError(err)
+	}
+	c.mu.Lock()
+	c.joining = &j
+	c.mu.Unlock()
+	c.changed()
+	return nil
+}
+
+// resumeJoin goes on joining in the background, as often as it takes.
+func (c *Community) resumeJoin() error {
+	b, err := c.store.Private(privJoin)
+	if err != nil {
+		return fmt.Errorf("node: neither a member nor joining: %w", storeError(err))
+	}
+	var j joining
+	if err := dagcbor.Unmarshal(b, &j); err != nil {
+		return fmt.Errorf("node: reading how far joining got: %w", err)
+	}
+	c.mu.Lock()
+	c.joining = &j
+	c.mu.Unlock()
+	c.wg.Go(func() {
+		for wait := joinRetry; ; wait = min(2*wait, joinRetryMax) {
+			done, err := c.tryJoin(c.ctx)
+			c.firstTry.Do(func() { close(c.tried) })
+			if err != nil {
+				c.log.Info("joining goes on", "cause", err)
+			}
+			if done {
+				return
+			}
+			select {
+			case <-c.ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+		}
+	})
+	return nil
+}
+
+// awaitFirstTry waits until a member was asked once, or ctx ends.
+func (c *Community) awaitFirstTry(ctx context.Context) {
+	select {
+	case <-c.tried:
+	case <-c.ctx.Done():
+	case <-ctx.Done():
+	}
+}
+
+// tryJoin knocks once. done means that there is nothing left to try.
+func (c *Community) tryJoin(ctx context.Context) (done bool, err error) {
+	c.mu.Lock()
+	j := *c.joining
+	c.mu.Unlock()
+	l, err := parseLink(j.Link)
+	if err != nil {
+		return false, err
+	}
+	raw, _, err := p2p.Knock(ctx, c.presenceConfig(c.daily.Member, nil), l.peers(), j.Request)
+	if err != nil {
+		j.Trouble = "no member could be reached at the addresses of the invite; trying again"
+		if errors.Is(err, p2p.ErrRefused) {
+			j.Trouble = "a member was reached and refused the request"
+		}
+		return false, errors.Join(err, c.saveJoin(j))
+	}
+	var a joinAnswer
+	if err := dagcbor.Unmarshal(raw, &a); err != nil {
+		return false, fmt.Errorf("node: a member's answer: %w", err)
+	}
+	j.Trouble = a.Reason
+	if a.Standing != string(roll.Full) {
+		j.Step = stepReached
+		return false, c.saveJoin(j)
+	}
+	return true, c.admitted(l, j, a)
+}
+
+// admitted checks a member's answer against the invite, stores it, and begins
+// life as a member. The rest comes by sync, and is checked from the genesis on.
+func (c *Community) admitted(l link, j joining, a joinAnswer) error {
+	genesis, err := protocol.Parse(a.Genesis)
+	if err != nil {
+		return err
+	}
+	if genesis.ID() != l.Metastate || len(a.Epoch) != 32 {
+		return errors.New("node: the answer is not about the metastate of the invite")
+	}
+	j.Step = stepVerified
+	if err := c.saveJoin(j); err != nil {
+		return err
+	}
+	private := map[string][]byte{privEpoch: a.Epoch, privJoin: nil}
+	for _, b := range a.Bindings[:min(len(a.Bindings), maxJoinPeers)] {
+		if bind, err := identity.ParseBinding(b); err == nil {
+			private[privBinding+string(bind.PeerID)] = b
+		}
+	}
+	batch := store.Batch{Items: []store.Item{{ID: genesis.ID(), Inner: genesis.Inner()}}, Private: private}
+	if err := c.store.Commit(batch); err != nil {
+		return storeError(err)
+	}
+	var peers []p2p.Peer
+	for _, b := range a.Bindings[:min(len(a.Bindings), maxJoinPeers)] {
+		if bind, err := identity.ParseBinding(b); err == nil && protocol.ID(bind.Metastate) == c.id && len(bind.Addrs) > 0 {
+			peers = append(peers, p2p.Peer{ID: string(bind.PeerID), Addrs: bind.Addrs, Bootstrap: true})
+		}
+	}
+	return c.activate([32]byte(a.Epoch), peers)
+}
+
+// serveJoin answers a stranger who knocks at the lobby.
+func (c *Community) serveJoin(ctx context.Context, _ string, raw []byte) ([]byte, error) {
+	var req joinRequest
+	if err := dagcbor.Unmarshal(raw, &req); err != nil {
+		return nil, err
+	}
+	recs, errs := protocol.ParseBatch([][]byte{req.Inception, req.Grant})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	l := c.book()
+	if l == nil {
+		return nil, errors.New("not a member yet")
+	}
+	persona := recs[0].ID()
+	if l.finalStanding(persona) == "" {
+		if reason := c.admit(l, recs); reason != "" {
+			return dagcbor.Marshal(joinAnswer{Reason: reason})
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, admitWait)
+	defer cancel()
+	for {
+		changed := c.Changed()
+		switch s := l.finalStanding(persona); {
+		case s == roll.Full:
+			return c.welcome(persona, recs[1], req.Binding)
+		case s != "" && s != roll.Pending:
+			return dagcbor.Marshal(joinAnswer{Reason: "the persona is " + string(s)})
+		case s == roll.Pending:
+			return dagcbor.Marshal(joinAnswer{Standing: string(s), Reason: "the request waits for the approval of a registrar"})
+		}
+		select {
+		case <-ctx.Done():
+			return dagcbor.Marshal(joinAnswer{Reason: "the request is taken and waits for the clerks to make it final"})
+		case <-changed:
+		}
+	}
+}
+
+func (l *ledger) finalStanding(persona protocol.ID) roll.Standing {
+	if m := l.currentTip().State().Roll().Member(persona); m != nil {
+		return m.Standing()
+	}
+	return ""
+}
+
+// admit serves a newcomer: one admission, in this member's name. It returns
+// why not, in words, if it can't be.
+func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
+	s := l.Snapshot()
+	persona := recs[0].ID()
+	if s.View.Roll().Member(persona) != nil {
+		return "" // on its way
+	}
+	co := recs[0].Header().Cosigners
+	if recs[0].Kind() != protocol.Inception || recs[1].Kind() != protocol.Grant || len(co) != 1 {
+		return "the request is not of the shape the protocol asks for"
+	}
+	var invite protocol.ID
+	for id, inv := range s.View.Roll().Invites() {
+		if inv.Key == co[0] {
+			invite = id
+			switch {
+			case inv.Revoked:
+				return "the invite was revoked"
+			case inv.Expires <= time.Now().Unix():
+				return "the invite has expired"
+			case inv.Used >= inv.Uses:
+				return "the invite has no uses left"
+			}
+		}
+	}
+	if invite.IsZero() {
+		return "this member does not know the invite (yet)"
+	}
+	_, err := c.act(protocol.Admit, roll.AdmitBody{Persona: persona, Invite: invite}, recs...)
+	if err != nil {
+		return AsError(err).Message
+	}
+	return ""
+}
+
+// welcome gives a new member what it needs to meet the others.
+func (c *Community) welcome(persona protocol.ID, grant *protocol.Record, binding []byte) ([]byte, error) {
+	c.mu.Lock()
+	r := c.replica
+	c.mu.Unlock()
+	b, err := identity.ParseBinding(binding)
+	if err != nil || protocol.ID(b.Persona) != persona || b.Device != grant.Header().Cosigners[0] {
+		return nil, errors.New("the binding is not the newcomer's")
+	}
+	if _, err := r.addBinding(binding); err != nil {
+		return nil, err
+	}
+	c.publish(p2p.Bindings, binding)
+	genesis, err := c.store.Get(c.id)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	a := joinAnswer{Standing: string(roll.Full), Genesis: genesis, Epoch: r.secret[:], Bindings: [][]byte{r.Binding()}}
+	r.mu.Lock()
+	for _, p := range r.bindings {
+		if len(a.Bindings) < maxJoinPeers && len(p.Addrs) > 0 {
+			a.Bindings = append(a.Bindings, p.signed)
+		}
+	}
+	r.mu.Unlock()
+	return dagcbor.Marshal(a)
+}

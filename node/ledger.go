@@ -1,0 +1,405 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
+	"github.com/metastate-p2p/metastate/protocol/state"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// A ledger is one metastate's log on this node, and the one door into it:
+// whatever is stored was checked here, and whatever is shown follows from what
+// is stored. Records come in by deliver (from others) or write (our own),
+// checkpoints by finalise; each is checked, appended durably, and only then
+// seen or sent.
+type ledger struct {
+	metastate protocol.ID
+	store     *store.Store
+	log       *slog.Logger
+	now       func() time.Time
+	changed   func() // called without mu after anything was taken in
+
+	mu       sync.Mutex
+	tip      checkpoint.Tip                     // guarded by mu, like all below
+	heights  []protocol.ID                      // id of the checkpoint at index+1
+	headers  map[protocol.ID]protocol.Header    // of control records held
+	open     map[protocol.ID]*held              // held and not covered
+	sets     map[protocol.ID]merkle.Set         // ids held, by subject; zero: control
+	stale    map[protocol.ID]bool               // sets whose digest is out of date
+	digests  reconcile.Index                    // of sets
+	ends     map[identity.PublicKey]protocol.ID // last control record of each chain
+	heads    map[protocol.ID]bool               // control records that nothing follows
+	pending  pool                               // records that wait for others
+	chunks   chunkCache                         // lists of ids that values name
+	trouble  error                              // why finality stopped; nil if it has not
+	snap     *Snapshot                          // the view of what is held; nil if out of date
+	wanted   map[uint64]checkpoint.Certificate  // certificates that wait for records
+	verdicts map[protocol.ID]protocol.Verdict   // on covered records, since this node started
+}
+
+// held is an uncovered record and when it came.
+type held struct {
+	*protocol.Record
+	at time.Time
+}
+
+// A Snapshot is a metastate as this node sees it. It is immutable.
+type Snapshot struct {
+	Ref      protocol.Ref                     // the latest final checkpoint
+	Final    *state.State                     // as of it
+	View     *state.State                     // as if all that is held were covered now
+	Open     map[protocol.ID]*protocol.Record // held and not covered
+	Verdicts map[protocol.ID]protocol.Verdict // on those
+	Trouble  error                            // why finality stopped, nil if it has not
+}
+
+// openLedger replays a store. The store must hold at least the genesis.
+func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, changed func()) (*ledger, error) {
+	l := &ledger{
+		metastate: metastate, store: st, log: log, now: time.Now, changed: changed,
+		headers: map[protocol.ID]protocol.Header{}, open: map[protocol.ID]*held{},
+		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{}, ends: map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
+		wanted: map[uint64]checkpoint.Certificate{}, verdicts: map[protocol.ID]protocol.Verdict{},
+	}
+	inner, err := st.Get(metastate)
+	if err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: reading the genesis: %w", err)
+	}
+	genesis, err := protocol.Parse(inner)
+	if err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
+	if l.tip, err = checkpoint.Begin(genesis); err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
+	if err := l.replay(); err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
+	return l, nil
+}
+
+// replay takes in everything the store holds, then every checkpoint.
+func (l *ledger) replay() error {
+	var batch [][]byte
+	flush := func() error {
+		recs, errs := protocol.ParseBatch(batch)
+		for i, r := range recs {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			l.index(r)
+		}
+		batch = batch[:0]
+		return nil
+	}
+	for e, err := range l.store.Log(0) {
+		if err != nil {
+			return err
+		}
+		inner, err := l.store.Get(e.ID)
+		if err != nil {
+			return err
+		}
+		if batch = append(batch, inner); len(batch) == verifyBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	for {
+		c, err := l.store.Checkpoint(l.tip.Ref().Height + 1)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		cert, err := checkpoint.ParseCertificate(c.Cert)
+		if err != nil {
+			return err
+		}
+		if _, err := l.advance(cert); err != nil {
+			return err
+		}
+	}
+}
+
+const verifyBatch = 1024 // records verified together
+
+// index adds a stored record to what is held.
+func (l *ledger) index(r *protocol.Record) {
+	h := r.Header()
+	l.open[r.ID()] = &held{r, l.now()}
+	l.sets[h.Subject] = l.sets[h.Subject].Add(r.ID())
+	l.stale[h.Subject] = true
+	l.snap = nil
+	if r.Plane() == protocol.Bulk {
+		return
+	}
+	l.headers[r.ID()] = h
+	for _, p := range append(slices.Clone(h.Parents), h.Prev) {
+		delete(l.heads, p)
+	}
+	l.heads[r.ID()] = true
+	if end, ok := l.ends[h.Key]; !ok || l.headers[end].Seq < h.Seq {
+		l.ends[h.Key] = r.ID()
+	}
+}
+
+// Header is the header of a held control record.
+func (l *ledger) Header(id protocol.ID) (protocol.Header, bool) {
+	h, ok := l.headers[id]
+	return h, ok
+}
+
+// CheckpointID is the id of the final checkpoint at a height.
+func (l *ledger) CheckpointID(height uint64) (protocol.ID, bool) {
+	if height == 0 || height > uint64(len(l.heights)) {
+		return protocol.ID{}, false
+	}
+	return l.heights[height-1], true
+}
+
+// A delivery is what became of records offered to the ledger.
+type delivery struct {
+	taken     int // new and stored
+	duplicate int
+	waiting   int // for ancestors or a checkpoint
+	refused   []refusal
+}
+
+type refusal struct {
+	id  protocol.ID
+	err error
+}
+
+// deliver takes in records from outside: verified together, checked one by one
+// against what is held, stored in one durable batch. Errors are the store's;
+// what is wrong with a record is in the delivery.
+func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
+	recs, errs := protocol.ParseBatch(inners)
+	l.mu.Lock()
+	var todo []*protocol.Record
+	for i, r := range recs {
+		switch {
+		case errs[i] != nil:
+			d.refused = append(d.refused, refusal{idOf(inners[i]), errs[i]})
+		case l.holds(r):
+			d.duplicate++
+		default:
+			todo = append(todo, r)
+		}
+	}
+	err = l.take(todo, &d)
+	l.mu.Unlock()
+	if d.taken > 0 {
+		l.changed()
+	}
+	return d, err
+}
+
+// idOf names bytes that claim to be a record, zero if nothing can be named.
+func idOf(inner []byte) protocol.ID {
+	payload, _, err := protocol.SplitInner(inner)
+	if err != nil {
+		return protocol.ID{}
+	}
+	return protocol.Sum(payload)
+}
+
+func (l *ledger) holds(r *protocol.Record) bool { return l.sets[r.Header().Subject].Has(r.ID()) }
+
+// take checks records and whatever waited for them, and stores those that may
+// be. Caller holds mu.
+func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
+	queue := state.Order(todo)
+	var items []store.Item
+	var good []*protocol.Record
+	accepted := overlay{ledger: l, fresh: map[protocol.ID]protocol.Header{}}
+	for len(queue) > 0 {
+		r := queue[0]
+		queue = queue[1:]
+		if _, dup := accepted.fresh[r.ID()]; dup || l.holds(r) {
+			continue
+		}
+		err := l.tip.State().Receive(r, accepted)
+		var missing *state.Missing
+		switch {
+		case errors.As(err, &missing):
+			l.pending.add(r, missing)
+			d.waiting++
+			continue
+		case err == nil && l.third(r):
+			err = fmt.Errorf("%w: two rivals of it are held already", state.ErrRefused)
+		}
+		if err != nil {
+			d.refused = append(d.refused, refusal{r.ID(), err})
+			continue
+		}
+		accepted.fresh[r.ID()] = r.Header()
+		items = append(items, store.Item{ID: r.ID(), Set: r.Header().Subject, Inner: r.Inner()})
+		good = append(good, r)
+		queue = append(queue, l.pending.release(r.ID())...)
+	}
+	for len(items) > 0 {
+		n := min(len(items), verifyBatch)
+		if err := l.store.Append(items[:n]...); err != nil {
+			return storeError(err)
+		}
+		for _, r := range good[:n] {
+			l.index(r)
+		}
+		d.taken += n
+		items, good = items[n:], good[n:]
+	}
+	return nil
+}
+
+// third reports whether two rivals of r are held: records of one device at one
+// seq, or of one voter with one number. Two are proof enough.
+func (l *ledger) third(r *protocol.Record) bool {
+	h := r.Header()
+	rivals := 0
+	for _, o := range l.open {
+		oh := o.Header()
+		if oh.Seq == h.Seq && oh.Subject == h.Subject && oh.Persona == h.Persona && oh.Key == h.Key {
+			rivals++
+		}
+	}
+	return rivals >= 2
+}
+
+// overlay is the ledger with records that are about to be stored.
+type overlay struct {
+	*ledger
+	fresh map[protocol.ID]protocol.Header
+}
+
+func (o overlay) Header(id protocol.ID) (protocol.Header, bool) {
+	if h, ok := o.fresh[id]; ok {
+		return h, true
+	}
+	return o.ledger.Header(id)
+}
+
+// write makes a record of this node's own: make is given the header filled in
+// with the author's chain, parents and checkpoint, and signs. The record is
+// durable when write returns.
+func (l *ledger) write(author protocol.ID, key identity.PublicKey, kind protocol.Kind, subject protocol.ID,
+	make func(protocol.Header) (*protocol.Record, error),
+) (*protocol.Record, error) {
+	l.mu.Lock()
+	r, err := l.compose(author, key, kind, subject, make)
+	l.mu.Unlock()
+	if err == nil {
+		l.changed()
+	}
+	return r, err
+}
+
+func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protocol.Kind, subject protocol.ID,
+	make func(protocol.Header) (*protocol.Record, error),
+) (*protocol.Record, error) {
+	h := protocol.Header{
+		Metastate: l.metastate, Kind: kind, Persona: author, Key: key,
+		Checkpoint: l.tip.Ref(), Subject: subject, Time: l.now().Unix(),
+	}
+	if subject.IsZero() {
+		h.Parents = l.parents()
+		if end, ok := l.ends[key]; ok {
+			h.Seq, h.Prev = l.headers[end].Seq+1, end
+		}
+	} else {
+		h.Seq = l.nextBulk(author, subject)
+	}
+	r, err := make(h)
+	if err != nil {
+		return nil, err
+	}
+	var d delivery
+	if err := l.take([]*protocol.Record{r}, &d); err != nil {
+		return nil, err
+	}
+	if len(d.refused) > 0 {
+		return nil, &Error{Code: "refused", Exit: ExitRefused, Message: d.refused[0].err.Error(), Err: d.refused[0].err}
+	}
+	if d.taken == 0 {
+		return nil, &Error{Code: "refused", Exit: ExitRefused, Message: "the record repeats one that is held already"}
+	}
+	return r, nil
+}
+
+// parents are up to 16 heads of the control plane, rising.
+func (l *ledger) parents() []protocol.ID {
+	heads := slices.SortedFunc(maps.Keys(l.heads), protocol.ID.Compare)
+	return heads[:min(len(heads), protocol.MaxParents)]
+}
+
+// nextBulk is the number of an author's next record in a subject.
+func (l *ledger) nextBulk(author, subject protocol.ID) uint64 {
+	var next uint64
+	if p := l.tip.State().Decisions().Poll(subject); p != nil {
+		if v, ok := p.Ballots.Get(author); ok {
+			next = v.Seq + 1
+		}
+	}
+	for _, o := range l.open {
+		if h := o.Header(); h.Subject == subject && h.Persona == author && h.Seq >= next {
+			next = h.Seq + 1
+		}
+	}
+	return next
+}
+
+// Snapshot is the metastate as this node sees it now.
+func (l *ledger) Snapshot() *Snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.snap != nil {
+		return l.snap
+	}
+	s := &Snapshot{
+		Ref: l.tip.Ref(), Final: l.tip.State(), Trouble: l.trouble,
+		Open: make(map[protocol.ID]*protocol.Record, len(l.open)), Verdicts: make(map[protocol.ID]protocol.Verdict, len(l.open)),
+	}
+	recs := make([]*protocol.Record, 0, len(l.open))
+	for id, r := range l.open {
+		s.Open[id] = r.Record
+		recs = append(recs, r.Record)
+	}
+	view, verdicts := s.Final.Advance(state.Step{Records: recs, Provisional: true})
+	s.View = view
+	for _, v := range verdicts {
+		s.Verdicts[v.Record] = v
+	}
+	l.snap = s
+	return s
+}
+
+// storeError gives the store's errors the words a person needs.
+func storeError(err error) error {
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return &Error{
+			Code: "disk-full", Exit: ExitFailed, Err: err,
+			Message: "the disk is full: nothing was stored", Hint: "free some space and try again",
+		}
+	case errors.Is(err, store.ErrClosed):
+		return &Error{Code: "closed", Exit: ExitFailed, Err: err, Message: "the node is shutting down"}
+	}
+	return fmt.Errorf("node: storing: %w", err)
+}

@@ -1,0 +1,494 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/identity/vault"
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// Config says where a node lives and how it meets others. The zero Config with
+// Ephemeral set is a node in memory.
+type Config struct {
+	// Dir is the node's folder, 0700. Not used when Ephemeral.
+	Dir string
+	// Ephemeral keeps everything in memory, and makes an identity that is
+	// forgotten at Close.
+	Ephemeral bool
+	// Passphrase gives the vault's, afresh each time persona keys are needed. The
+	// node wipes what it returns. Nil: callers send it with what needs it.
+	Passphrase func() ([]byte, error)
+	// Listen are multiaddrs. A fixed port is the first lobby's; every other
+	// presence picks its own at the same addresses. Empty: all interfaces.
+	Listen []string
+	// Log takes diagnostics, without keys or members' data. Nil: none.
+	Log *slog.Logger
+
+	underlay  p2p.Underlay  // tests and simulations bring their own network
+	syncEvery time.Duration // tests
+}
+
+// A Node is a person's part in any number of metastates. Its methods are safe
+// for concurrent use.
+type Node struct {
+	cfg   Config
+	log   *slog.Logger
+	vault vaultFile
+
+	joinMu sync.Mutex // held while a community is added
+	mu     sync.Mutex
+	open   []*Community // guarded by mu: in the order they were added
+	spare  *p2p.Lobby   // guarded by mu: the first lobby while there is no community
+	seed   [32]byte     // guarded by mu: the spare lobby's
+	closed bool         // guarded by mu
+}
+
+// Open starts a node: it unlocks the vault if there is one, keeps the device
+// keys only, and takes up every citizenship.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	n := &Node{cfg: cfg, log: cfg.Log}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if len(cfg.Listen) == 0 {
+		n.cfg.Listen = anywhere
+	}
+	if !cfg.Ephemeral && cfg.Dir == "" {
+		return nil, errors.New("node: no folder given")
+	}
+	n.vault = openVault(cfg)
+	daily, err := n.vault.daily()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range daily {
+		if _, err := n.take(d); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	if len(daily) == 0 {
+		if err := n.openSpare(); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	return n, nil
+}
+
+// openSpare opens the first lobby before there is a community, so that its port
+// is taken and known.
+func (n *Node) openSpare() error {
+	seed := random32()
+	l, err := p2p.NewLobby(p2p.Config{Seed: seed, Listen: n.cfg.Listen, Underlay: n.cfg.underlay, Log: n.log},
+		func(context.Context, string, []byte) ([]byte, error) {
+			return nil, errors.New("nothing to join here yet")
+		})
+	if err != nil {
+		return err
+	}
+	n.spare, n.seed = l, seed
+	return nil
+}
+
+// closeSpare ends the spare lobby, and returns its seed and where it listened,
+// for the first community to take over.
+func (n *Node) closeSpare() (seed [32]byte, listen []string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.spare == nil {
+		return random32(), nil, nil
+	}
+	listen = samePorts(n.cfg.Listen, portsOf(n.spare.Addrs()))
+	err = n.spare.Close()
+	seed, n.spare, n.seed = n.seed, nil, [32]byte{}
+	return seed, listen, err
+}
+
+// Locked reports whether there is no vault, so that the node can neither found
+// nor join.
+func (n *Node) Locked() bool { return !n.vault.exists() }
+
+// take opens a citizenship's store and begins.
+func (n *Node) take(d vault.Daily) (*Community, error) {
+	st, err := n.openStore(d)
+	if err != nil {
+		return nil, err
+	}
+	return n.begin(d, st, nil)
+}
+
+// begin starts a community on its store. lobby is where the first lobby
+// listened already, if it did.
+func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community, error) {
+	n.mu.Lock()
+	first := len(n.open) == 0
+	n.mu.Unlock()
+	c := newCommunity(d, st, network{
+		listen: n.cfg.Listen, lobby: lobby, first: first, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery,
+	}, n.log.With("metastate", hex.EncodeToString(d.Metastate[:4])))
+	if err := c.start(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	n.mu.Lock()
+	n.open = append(n.open, c)
+	n.mu.Unlock()
+	return c, nil
+}
+
+// openStore opens a citizenship's store, rebuilding one that is damaged.
+func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
+	key := [32]byte(d.StoreKey)
+	cfg := store.Config{Key: key[:], Logger: n.log}
+	if n.cfg.Ephemeral {
+		cfg.InMemory = true
+	} else {
+		cfg.Dir = filepath.Join(n.cfg.Dir, "metastates", hex.EncodeToString(d.Metastate[:16]))
+		if err := os.MkdirAll(filepath.Dir(cfg.Dir), 0o700); err != nil {
+			return nil, fmt.Errorf("node: %w", err)
+		}
+	}
+	st, err := store.Open(cfg)
+	if damage, ok := errors.AsType[*store.DamagedError](err); ok {
+		n.log.Error("a store is damaged and is rebuilt from what still verifies; peers bring the rest", "what", damage.What)
+		if _, err := store.Rebuild(cfg); err != nil {
+			return nil, fmt.Errorf("node: rebuilding a damaged store: %w", err)
+		}
+		st, err = store.Open(cfg)
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return st, nil
+}
+
+// Found founds a metastate, whose first member and clerk this person is.
+func (n *Node) Found(_ context.Context, req FoundRequest) (m Membership, err error) {
+	n.joinMu.Lock()
+	defer n.joinMu.Unlock()
+	c, err := charterFor(req)
+	if err != nil {
+		return m, err
+	}
+	if err := identity.ValidName(req.As); req.As != "" && err != nil {
+		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	now := time.Now()
+	f, err := newFounding(req.Name, c, now)
+	if err != nil {
+		return m, err
+	}
+	defer f.key.Erase()
+	ms := f.genesis.ID()
+	return n.enter(ms, req.Name, req.Passphrase, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+		b, err := born(e, ms, d.Index, req.As, f.key, deviceKey(*d), []protocol.ID{ms}, now)
+		if err != nil {
+			return store.Batch{}, err
+		}
+		d.Persona = identity.Digest(b.inception.ID())
+		batch, err := f.items(b, now)
+		if err != nil {
+			return store.Batch{}, err
+		}
+		secret := random32()
+		batch.Private = map[string][]byte{privEpoch: secret[:]}
+		return batch, nil
+	})
+}
+
+// Join asks to be admitted under an invite. It returns once the request is
+// saved and a member was asked once; joining goes on in the background, also
+// after a restart, until the newcomer is a member.
+func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err error) {
+	n.joinMu.Lock()
+	defer n.joinMu.Unlock()
+	l, err := parseLink(req.Link)
+	if err != nil {
+		return m, err
+	}
+	if err := identity.ValidName(req.As); req.As != "" && err != nil {
+		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	now := time.Now()
+	if l.Expires <= now.Unix() {
+		return m, refuse("the invite expired on "+at(l.Expires).Format(time.RFC3339), "ask for a new one")
+	}
+	if c := n.lookup(l.Metastate); c != nil {
+		s := c.Status()
+		return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+	}
+	m, err = n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase,
+		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+			invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
+			defer invite.Erase()
+			device := deviceKey(*d)
+			b, err := born(e, l.Metastate, d.Index, req.As, invite, device, nil, now)
+			if err != nil {
+				return store.Batch{}, err
+			}
+			d.Persona = identity.Digest(b.inception.ID())
+			j, err := newJoining(l, b, device, b.inception.ID(), [32]byte(d.Member), now)
+			if err != nil {
+				return store.Batch{}, err
+			}
+			return store.Batch{Private: map[string][]byte{privJoin: j.encode()}}, nil
+		})
+	if err != nil {
+		return m, err
+	}
+	if c := n.lookup(l.Metastate); c != nil {
+		c.awaitFirstTry(ctx)
+		m.Standing = c.Status().Standing
+	}
+	return m, nil
+}
+
+// enter adds a citizenship: persona keys sign what begins it, the vault keeps
+// its keys, its store what it begins with. The order makes a crash harmless: a
+// store without a citizenship is swept away, never the other way round.
+func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
+	begin func(*identity.Entropy, *vault.Daily) (store.Batch, error),
+) (m Membership, err error) {
+	seed, listen, err := n.closeSpare()
+	if err != nil {
+		return m, err
+	}
+	var st *store.Store
+	var d vault.Daily
+	err = n.vault.update(passphrase, func(c *vault.Contents) error {
+		alias := aliasFor(name, func(a string) bool {
+			return slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return x.Alias == a })
+		})
+		d = newDaily(ms, alias, seed)
+		batch, err := begin(&c.Entropy, &d)
+		if err != nil {
+			return err
+		}
+		if st, err = n.openStore(d); err != nil {
+			return err
+		}
+		if err := st.Commit(batch); err != nil {
+			return storeError(err)
+		}
+		c.Citizenships = append(c.Citizenships, vault.Citizenship{Daily: d})
+		return nil
+	})
+	if err != nil {
+		if st != nil {
+			err = errors.Join(err, st.Close())
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if len(n.open) == 0 {
+			err = errors.Join(err, n.openSpare())
+		}
+		return m, err
+	}
+	c, err := n.begin(d, st, listen)
+	if err != nil {
+		return m, err
+	}
+	s := c.Status()
+	return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+}
+
+// Communities are the metastates this node takes part in.
+func (n *Node) Communities() []*Community {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.open)
+}
+
+func (n *Node) lookup(ms protocol.ID) *Community {
+	for _, c := range n.Communities() {
+		if c.id == ms {
+			return c
+		}
+	}
+	return nil
+}
+
+// Status is how each metastate stands here.
+func (n *Node) Status() []Status {
+	out := []Status{}
+	for _, c := range n.Communities() {
+		out = append(out, c.Status())
+	}
+	return out
+}
+
+// Community finds a metastate by id, unique beginning of one, or name; with an
+// empty ref the only one.
+func (n *Node) Community(ref string) (*Community, error) {
+	all := n.Communities()
+	const hint = "metastate list"
+	if ref == "" {
+		switch len(all) {
+		case 0:
+			return nil, &Error{Code: "not-found", Exit: ExitNotFound, Message: "this node takes part in no metastate yet", Hint: "metastate found NAME, or metastate join LINK"}
+		case 1:
+			return all[0], nil
+		}
+		return nil, &Error{Code: "ambiguous", Exit: ExitUsage, Message: fmt.Sprintf("this node takes part in %d metastates", len(all)), Hint: "say which with --metastate; metastate list shows them"}
+	}
+	var named []*Community
+	for _, c := range all {
+		if s := c.Status(); s.Name == ref || c.daily.Alias == ref {
+			named = append(named, c)
+		}
+	}
+	if len(named) == 1 {
+		return named[0], nil
+	}
+	if len(named) > 1 {
+		return nil, &Error{Code: "ambiguous", Exit: ExitUsage, Message: fmt.Sprintf("%d metastates are named %q", len(named), ref), Hint: "give the id; " + hint}
+	}
+	id, err := find("metastate", ref, hint, func(yield func(protocol.ID) bool) {
+		for _, c := range all {
+			if !yield(c.id) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n.lookup(id), nil
+}
+
+// Listen is where the lobbies can be reached, with the peer ids to expect.
+func (n *Node) Listen() []string {
+	n.mu.Lock()
+	lobbies := []*p2p.Lobby{}
+	if n.spare != nil {
+		lobbies = append(lobbies, n.spare)
+	}
+	open := slices.Clone(n.open)
+	n.mu.Unlock()
+	for _, c := range open {
+		c.mu.Lock()
+		if c.lobby != nil {
+			lobbies = append(lobbies, c.lobby)
+		}
+		c.mu.Unlock()
+	}
+	out := []string{}
+	for _, l := range lobbies {
+		for _, a := range l.Addrs() {
+			out = append(out, a+"/p2p/"+l.ID())
+		}
+	}
+	return out
+}
+
+// Close stops the node and waits for everything it started.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	open, spare := n.open, n.spare
+	n.open, n.spare = nil, nil
+	n.mu.Unlock()
+	var errs []error
+	for _, c := range open {
+		errs = append(errs, c.close())
+	}
+	if spare != nil {
+		errs = append(errs, spare.Close())
+	}
+	n.vault.wipe()
+	return errors.Join(errs...)
+}
+
+// A vaultFile is where persona keys are: a file, or memory for an ephemeral
+// node.
+type vaultFile struct {
+	path       string
+	passphrase func() ([]byte, error)
+	memory     *vault.Contents // of an ephemeral node
+}
+
+func openVault(cfg Config) vaultFile {
+	if cfg.Ephemeral {
+		return vaultFile{memory: &vault.Contents{Entropy: identity.GenerateEntropy()}}
+	}
+	return vaultFile{path: VaultPath(cfg.Dir), passphrase: cfg.Passphrase}
+}
+
+// VaultPath is where the vault of a node's folder is.
+func VaultPath(dir string) string { return filepath.Join(dir, "vault") }
+
+func (v *vaultFile) exists() bool {
+	if v.memory != nil {
+		return true
+	}
+	_, err := os.Lstat(v.path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// daily reads the day-to-day keys.
+func (v *vaultFile) daily() ([]vault.Daily, error) {
+	if v.memory != nil || !v.exists() {
+		return nil, nil
+	}
+	pass, err := v.ask(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(pass)
+	c, err := vault.Open(v.path, pass)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Wipe()
+	return c.Daily(), nil
+}
+
+// update opens the vault for the time of f.
+func (v *vaultFile) update(given []byte, f func(*vault.Contents) error) error {
+	if v.memory != nil {
+		return f(v.memory)
+	}
+	if !v.exists() {
+		return &Error{Code: "no-vault", Exit: ExitLocked, Message: "there is no vault yet, and it holds the keys this needs", Hint: "metastate init --passphrase-file FILE"}
+	}
+	pass, err := v.ask(given)
+	if err != nil {
+		return err
+	}
+	defer clear(pass)
+	return vault.Update(v.path, pass, f)
+}
+
+func (v *vaultFile) ask(given []byte) ([]byte, error) {
+	if len(given) > 0 {
+		return given, nil
+	}
+	if v.passphrase == nil {
+		return nil, &Error{
+			Code: "vault-locked", Exit: ExitLocked, Err: vault.ErrLocked,
+			Message: "the vault is locked and this needs its persona keys", Hint: "give --passphrase-file FILE",
+		}
+	}
+	return v.passphrase()
+}
+
+func (v *vaultFile) wipe() {
+	if v.memory != nil {
+		v.memory.Wipe()
+	}
+}

@@ -1,0 +1,461 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// Checkpoint frames hold one of these (SPEC §9.3). A certificate comes after
+// the chunks it names.
+const (
+	partChunk       = 0
+	partCertificate = 1
+)
+
+// A replica is a ledger as the network sees it: everything it gives is in
+// outer form, and everything it takes is opened and checked.
+type replica struct {
+	ledger *ledger
+	secret [32]byte
+	epoch  *protocol.Epoch
+	clerk  *clerk // nil until the node may be one
+	fetch  func() // asks for a sync soon
+
+	mu       sync.Mutex
+	own      []byte                // guarded by mu: this device's signed binding
+	bindings map[string]peerRecord // guarded by mu: by transport peer id
+	early    [][]byte              // guarded by mu: bindings of devices not on the roll yet
+	friends  map[string]bool       // guarded by mu: whom the invite's answer named
+}
+
+// A peerRecord is a device's binding as it came and as it reads.
+type peerRecord struct {
+	signed []byte
+	identity.Binding
+}
+
+var _ p2p.Replica = (*replica)(nil)
+
+const (
+	privBinding = "binding/"
+	maxBindings = 1 << 14
+	maxEarly    = 256 // bindings that came before what puts their device on the roll
+)
+
+func newReplica(l *ledger, secret [32]byte) *replica {
+	r := &replica{
+		ledger: l, secret: secret, epoch: protocol.NewEpoch(secret, true),
+		bindings: map[string]peerRecord{}, friends: map[string]bool{},
+	}
+	r.loadBindings()
+	return r
+}
+
+// loadBindings takes up the bindings kept in the store that fit the roll as it
+// is now; others wait there, or have expired.
+func (r *replica) loadBindings() {
+	for _, key := range r.ledger.store.PrivateKeys(privBinding) {
+		if b, err := r.ledger.store.Private(key); err == nil {
+			_, _ = r.addBinding(b)
+		}
+	}
+}
+
+// Epochs lists the epochs whose secrets this node holds.
+func (r *replica) Epochs() []p2p.Epoch { return []p2p.Epoch{{Secret: r.secret}} }
+
+// retryEarly takes up bindings whose devices have come to be on the roll.
+func (r *replica) retryEarly() {
+	r.mu.Lock()
+	early := r.early
+	r.early = nil
+	r.mu.Unlock()
+	for _, b := range early {
+		if _, err := r.addBinding(b); errors.Is(err, p2p.ErrStranger) {
+			r.mu.Lock()
+			r.early = append(r.early, b)
+			r.mu.Unlock()
+		}
+	}
+}
+
+// Known reports whether a transport peer is bound to a member's device.
+func (r *replica) Known(peerID string) bool {
+	if r.befriended(peerID) {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, ok := r.bindings[peerID]
+	return ok && b.CurrentAt(time.Now().Unix()) && r.ledger.mayMeet(protocol.ID(b.Persona), b.Device)
+}
+
+// Binding is this device's own.
+func (r *replica) Binding() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.own
+}
+
+// CheckBinding judges the binding that a peer showed in a handshake, and keeps
+// it.
+func (r *replica) CheckBinding(peerID string, binding []byte) error {
+	b, err := identity.ParseBinding(binding)
+	if err != nil {
+		return err
+	}
+	if string(b.PeerID) != peerID {
+		return fmt.Errorf("%w: its binding names another peer", p2p.ErrStranger)
+	}
+	if r.befriended(peerID) && protocol.ID(b.Metastate) == r.ledger.metastate {
+		return nil
+	}
+	_, err = r.addBinding(binding)
+	return err
+}
+
+// addBinding keeps a binding of a member's device; the newest for each peer.
+func (r *replica) addBinding(signed []byte) (fresh bool, err error) {
+	b, err := identity.ParseBinding(signed)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", p2p.ErrPeer, err)
+	}
+	if protocol.ID(b.Metastate) != r.ledger.metastate || !b.CurrentAt(time.Now().Unix()) ||
+		!r.ledger.mayMeet(protocol.ID(b.Persona), b.Device) {
+		return false, fmt.Errorf("%w: not the binding of a member's device", p2p.ErrStranger)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := string(b.PeerID)
+	old, held := r.bindings[id]
+	if held && old.Issued >= b.Issued || len(r.bindings) >= maxBindings {
+		return false, nil
+	}
+	if held && old.Device != b.Device {
+		return false, fmt.Errorf("%w: the peer is bound to another device", p2p.ErrStranger)
+	}
+	if err := r.ledger.store.PutPrivate(privBinding+id, signed); err != nil {
+		return false, storeError(err)
+	}
+	r.bindings[id] = peerRecord{signed, b}
+	return true, nil
+}
+
+// befriend lets a bootstrap be dialled before its binding is known.
+func (r *replica) befriend(peerID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.friends[peerID] = true
+}
+
+// befriended reports whether a peer is one that the invite or its answer named,
+// while this node is too new to know the roll.
+func (r *replica) befriended(peerID string) bool {
+	r.mu.Lock()
+	friend := r.friends[peerID]
+	r.mu.Unlock()
+	return friend && r.ledger.currentTip().Ref().Height == 0
+}
+
+// book lists the peers that could be dialled.
+func (r *replica) book() []p2p.Peer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var peers []p2p.Peer
+	for _, b := range r.bindings {
+		if len(b.Addrs) > 0 && string(b.PeerID) != r.ownPeer() {
+			peers = append(peers, p2p.Peer{ID: string(b.PeerID), Addrs: b.Addrs})
+		}
+	}
+	return peers
+}
+
+// ownPeer is this device's transport peer id. Caller holds mu.
+func (r *replica) ownPeer() string {
+	b, err := identity.ParseBinding(r.own)
+	if err != nil {
+		return ""
+	}
+	return string(b.PeerID)
+}
+
+// mayMeet reports whether a device speaks for someone with whom members
+// exchange records: not those who left or were expelled.
+func (l *ledger) mayMeet(persona protocol.ID, device identity.PublicKey) bool {
+	s := l.Snapshot()
+	d := s.View.Roll().Device(device)
+	if d == nil || d.Persona != persona {
+		return false
+	}
+	m := s.View.Roll().Member(persona)
+	return m != nil && m.Standing() != roll.Expelled && m.Standing() != roll.Left
+}
+
+// Check judges a frame by its form and MAC.
+func (r *replica) Check(kind p2p.Kind, frame []byte) p2p.Verdict {
+	switch err := r.epoch.Check(protocol.Content(kind), frame); {
+	case err == nil:
+		return p2p.Accept
+	case errors.Is(err, protocol.ErrOtherEpoch):
+		return p2p.Ignore
+	}
+	return p2p.Reject
+}
+
+// Deliver opens frames and takes in what they hold.
+func (r *replica) Deliver(_ context.Context, _ string, kind p2p.Kind, frames [][]byte) (fresh int, err error) {
+	contents := make([][]byte, 0, len(frames))
+	for _, f := range frames {
+		c, err := r.epoch.Open(protocol.Content(kind), f)
+		if errors.Is(err, protocol.ErrOtherEpoch) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", p2p.ErrPeer, err)
+		}
+		contents = append(contents, c)
+	}
+	switch kind {
+	case p2p.Records:
+		return r.records(contents)
+	case p2p.Certificates:
+		return r.checkpoints(contents)
+	case p2p.Bindings:
+		return r.peers(contents)
+	case p2p.Agreement:
+		return len(contents), r.agreement(contents)
+	}
+	return 0, fmt.Errorf("%w: unknown kind", p2p.ErrPeer)
+}
+
+func (r *replica) records(inners [][]byte) (int, error) {
+	d, err := r.ledger.deliver(inners)
+	if err != nil {
+		return d.taken, err
+	}
+	for _, x := range d.refused {
+		if !errors.Is(x.err, state.ErrRefused) { // malformed or forged: no honest peer passes it on
+			return d.taken, fmt.Errorf("%w: %w", p2p.ErrPeer, x.err)
+		}
+	}
+	if d.waiting > 0 {
+		r.fetch()
+	}
+	return d.taken, nil
+}
+
+func (r *replica) checkpoints(parts [][]byte) (fresh int, err error) {
+	for _, p := range parts {
+		rd := dagcbor.NewReader(p)
+		n, kind, b := rd.Array(2), rd.Uint(), rd.Bytes(len(p))
+		if err := rd.End(); err != nil || n != 2 {
+			return fresh, fmt.Errorf("%w: a checkpoint's part is malformed", p2p.ErrPeer)
+		}
+		switch kind {
+		case partChunk:
+			err = r.ledger.addChunk(b)
+		case partCertificate:
+			err = r.certificate(b)
+		default:
+			err = p2p.ErrPeer
+		}
+		if err != nil {
+			return fresh, err
+		}
+		fresh++
+	}
+	return fresh, nil
+}
+
+func (r *replica) certificate(b []byte) error {
+	cert, err := checkpoint.ParseCertificate(b)
+	if err != nil {
+		return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
+	}
+	err = r.ledger.finalise(cert)
+	if errors.Is(err, errWaiting) {
+		r.fetch()
+		return nil
+	}
+	return err
+}
+
+func (r *replica) peers(list [][]byte) (fresh int, err error) {
+	for _, b := range list {
+		ok, err := r.addBinding(b)
+		switch {
+		case errors.Is(err, p2p.ErrPeer):
+			return fresh, err
+		case errors.Is(err, p2p.ErrStranger):
+			r.mu.Lock()
+			r.early = append(r.early[max(0, len(r.early)-maxEarly+1):], b)
+			r.mu.Unlock()
+		case ok:
+			fresh++
+		}
+	}
+	if fresh > 0 {
+		r.ledger.changed()
+	}
+	return fresh, nil
+}
+
+func (r *replica) agreement(msgs [][]byte) error {
+	if r.clerk == nil {
+		return nil
+	}
+	for _, m := range msgs {
+		_ = r.clerk.receive(m) // of another height its clerks may be others: no fault
+	}
+	return nil
+}
+
+// seal puts contents in outer form.
+func (r *replica) seal(kind p2p.Kind, contents ...[]byte) [][]byte {
+	frames := make([][]byte, len(contents))
+	for i, c := range contents {
+		frames[i] = r.epoch.Seal(protocol.Content(kind), c)
+	}
+	return frames
+}
+
+// part frames a piece of a checkpoint.
+func part(kind uint64, b []byte) []byte {
+	out := dagcbor.AppendUint(dagcbor.AppendArray(make([]byte, 0, len(b)+8), 2), kind)
+	return dagcbor.AppendBytes(out, b)
+}
+
+// checkpointFrames are a certificate's frames, chunks first.
+func (r *replica) checkpointFrames(cert []byte, chunks [][]byte) [][]byte {
+	var parts [][]byte
+	for _, c := range chunks {
+		parts = append(parts, part(partChunk, c))
+	}
+	return r.seal(p2p.Certificates, append(parts, part(partCertificate, cert))...)
+}
+
+// Height is that of the latest certificate held.
+func (r *replica) Height() uint64 { return r.ledger.currentTip().Ref().Height }
+
+// Control names the control plane's set.
+func (r *replica) Control() protocol.ID { return r.ledger.metastate }
+
+// Snapshot freezes the sets held for one pass of a sync session.
+func (r *replica) Snapshot() (reconcile.Local, error) {
+	index, sets := r.ledger.summaries()
+	return reconcile.Local{
+		Index: index,
+		Open: func(name [32]byte) (reconcile.Set, error) {
+			id := protocol.ID(name)
+			if id == r.ledger.metastate {
+				id = protocol.ID{}
+			}
+			return reconcile.Mem(sets[id]), nil
+		},
+	}, nil
+}
+
+// summaries are the sets held and the index of their digests.
+func (l *ledger) summaries() (reconcile.Index, map[protocol.ID]merkle.Set) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.stale {
+		name := id
+		if id.IsZero() {
+			name = l.metastate
+		}
+		if s := l.sets[id]; s.Len() > 0 {
+			l.digests = l.digests.Put(name, reconcile.Summary{Set: name, Digest: s.Root(), Count: uint64(s.Len())})
+		} else {
+			l.digests = l.digests.Delete(name)
+		}
+	}
+	clear(l.stale)
+	return l.digests, maps.Clone(l.sets)
+}
+
+// Records yields the outer forms of records held.
+func (r *replica) Records(ids []protocol.ID) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for _, id := range ids {
+			inner, err := r.ledger.store.Get(id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(r.epoch.Seal(protocol.ContentRecord, inner), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Certificates yields the frames of checkpoints from a height up.
+func (r *replica) Certificates(from uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for h := max(from, 1); ; h++ {
+			frames, err := r.checkpointAt(h)
+			if errors.Is(err, store.ErrNotFound) {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, f := range frames {
+				if !yield(f, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *replica) checkpointAt(height uint64) ([][]byte, error) {
+	c, err := r.ledger.store.Checkpoint(height)
+	if err != nil {
+		return nil, err
+	}
+	var chunks [][]byte
+	for _, id := range c.Chunks {
+		b, err := r.ledger.store.Chunk(id)
+		if err != nil {
+			return nil, err
+		}
+		chunks = append(chunks, b)
+	}
+	return r.checkpointFrames(c.Cert, chunks), nil
+}
+
+// Bindings are the bindings in force, in outer form.
+func (r *replica) Bindings() [][]byte {
+	r.mu.Lock()
+	var signed [][]byte
+	now := time.Now().Unix()
+	for _, b := range r.bindings {
+		if b.CurrentAt(now) {
+			signed = append(signed, b.signed)
+		}
+	}
+	r.mu.Unlock()
+	return r.seal(p2p.Bindings, signed...)
+}

@@ -1,0 +1,391 @@
+package node
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+)
+
+func at(unix int64) *time.Time {
+	if unix == 0 {
+		return nil
+	}
+	t := time.Unix(unix, 0).UTC()
+	return &t
+}
+
+// find resolves an id or a unique prefix of one among ids.
+func find(what, ref, hint string, ids iter.Seq[protocol.ID]) (protocol.ID, error) {
+	var found []protocol.ID
+	for id := range ids {
+		text := id.String()
+		if text == ref {
+			return id, nil
+		}
+		if len(ref) >= 4 && strings.HasPrefix(text, ref) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return protocol.ID{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("no %s %q", what, ref), Hint: hint}
+	case 1:
+		return found[0], nil
+	}
+	return protocol.ID{}, &Error{Code: "ambiguous", Exit: ExitUsage, Message: fmt.Sprintf("%q begins the id of %d %ss", ref, len(found), what), Hint: "give more letters"}
+}
+
+// proposal resolves a reference to a proposal.
+func (s *Snapshot) proposal(ref string) (protocol.ID, error) {
+	return find("proposal", ref, "metastate propose list", func(yield func(protocol.ID) bool) {
+		for p := range s.View.Decisions().Polls() {
+			if !yield(p.Proposal) {
+				return
+			}
+		}
+	})
+}
+
+// Member resolves a persona by id, unique beginning of one, or unique name.
+func (c *Community) Member(ref string) (protocol.ID, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return protocol.ID{}, errNotYet()
+	}
+	var named []protocol.ID
+	for m := range s.View.Roll().Members() {
+		if m.Name != "" && m.Name == ref {
+			named = append(named, m.Persona)
+		}
+	}
+	if len(named) == 1 {
+		return named[0], nil
+	}
+	return find("persona", ref, "metastate roll list --provisional", func(yield func(protocol.ID) bool) {
+		for m := range s.View.Roll().Members() {
+			if !yield(m.Persona) {
+				return
+			}
+		}
+	})
+}
+
+func checkpointRef(s *Snapshot) CheckpointRef {
+	root := s.Final.Root()
+	return CheckpointRef{Height: s.Ref.Height, ID: s.Ref.ID, StateRoot: hex.EncodeToString(root[:])}
+}
+
+// Status is how the metastate stands here.
+func (c *Community) Status() Status {
+	out := Status{ID: c.id, Name: c.daily.Alias, Persona: c.Persona(), Standing: string(roll.Pending)}
+	c.mu.Lock()
+	j := c.joining
+	c.mu.Unlock()
+	if j != nil {
+		out.Step, out.Trouble = j.Step, j.Trouble
+	}
+	s := c.Snapshot()
+	if s == nil {
+		return out
+	}
+	out.Name = s.Final.Name()
+	out.Checkpoint, out.Provisional = checkpointRef(s), len(s.Open)
+	if m := s.Final.Roll().Member(c.Persona()); m != nil {
+		out.Standing, out.Step = string(m.Standing()), stepMember
+	}
+	for _, p := range c.Peers() {
+		if p.Connected {
+			out.Peers++
+		}
+	}
+	n := len(s.Final.Roll().Clerks())
+	f, q := checkpoint.Quorum(n)
+	out.Clerks = ClerkStatus{Count: n, Quorum: q, Faulty: f}
+	if s.Trouble != nil {
+		out.Trouble = s.Trouble.Error()
+	}
+	return out
+}
+
+// Charter is the charter in force; a zero one while joining.
+func (c *Community) Charter() charter.Charter {
+	s := c.Snapshot()
+	if s == nil {
+		return charter.Charter{}
+	}
+	return *s.Final.Charter()
+}
+
+// Roll is the roll as of a checkpoint, the latest if asOf is nil: those who are
+// or were members, with provisional everyone who asked to join too.
+func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return RollList{}, errNotYet()
+	}
+	out := RollList{Checkpoint: checkpointRef(s), Members: []RollEntry{}}
+	final, source := s.Final.Roll(), s.Final.Roll()
+	if asOf != nil {
+		past, err := c.book().stateAt(*asOf)
+		if err != nil {
+			return RollList{}, err
+		}
+		final, source = past.Final.Roll(), past.Final.Roll()
+		out.Checkpoint = checkpointRef(past)
+	} else if provisional {
+		source = s.View.Roll()
+	}
+	for m := range source.Members() {
+		if !provisional && m.Standing() != roll.Full {
+			continue
+		}
+		f := final.Member(m.Persona)
+		out.Members = append(out.Members, RollEntry{
+			Persona: m.Persona, Name: m.Name, Standing: string(m.Standing()),
+			Final:   f != nil && f.Standing() == m.Standing(),
+			Offices: append([]string{}, m.Offices...), Since: at(m.Since()),
+		})
+	}
+	slices.SortFunc(out.Members, func(a, b RollEntry) int { return strings.Compare(a.Persona.String(), b.Persona.String()) })
+	return out, nil
+}
+
+// stateAt recomputes the final state at a height.
+func (l *ledger) stateAt(height uint64) (*Snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if height == 0 || height > l.tip.Ref().Height {
+		return nil, &Error{
+			Code: "not-found", Exit: ExitNotFound,
+			Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, l.tip.Ref().Height),
+		}
+	}
+	tip, err := l.tipAt(height)
+	if err != nil {
+		return nil, err
+	}
+	return &Snapshot{Ref: tip.Ref(), Final: tip.State(), View: tip.State()}, nil
+}
+
+// Invites are all invites, newest expiry first.
+func (c *Community) Invites() []InviteEntry {
+	out := []InviteEntry{}
+	s := c.Snapshot()
+	if s == nil {
+		return out
+	}
+	for id, i := range s.View.Roll().Invites() {
+		out = append(out, InviteEntry{Invite: id, By: i.By, Uses: i.Uses, Used: i.Used, Expires: *at(i.Expires), Revoked: i.Revoked})
+	}
+	slices.SortFunc(out, func(a, b InviteEntry) int { return b.Expires.Compare(a.Expires) })
+	return out
+}
+
+// RollWhy explains a persona's standing.
+func (c *Community) RollWhy(persona protocol.ID) (Why, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return Why{}, errNotYet()
+	}
+	e, ok := s.View.Explain(persona)
+	if !ok {
+		return Why{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "the persona is not on the roll", Hint: "metastate roll list --provisional"}
+	}
+	return Why{Verdict: e.Verdict, Because: e.Because}, nil
+}
+
+// ProposalWhy explains where a proposal stands.
+func (c *Community) ProposalWhy(ref string) (Why, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return Why{}, errNotYet()
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return Why{}, err
+	}
+	e, _ := s.View.Explain(id)
+	return Why{Verdict: e.Verdict, Because: e.Because}, nil
+}
+
+// Proposals are all proposals, those still to be decided first.
+func (c *Community) Proposals() ProposalList {
+	out := ProposalList{Proposals: []Proposal{}}
+	s := c.Snapshot()
+	if s == nil {
+		return out
+	}
+	for p := range s.View.Decisions().Polls() {
+		out.Proposals = append(out.Proposals, c.show(s, p))
+	}
+	slices.SortFunc(out.Proposals, func(a, b Proposal) int {
+		return cmp.Or(strings.Compare(phaseOrder(a.Phase), phaseOrder(b.Phase)), strings.Compare(a.Proposal.String(), b.Proposal.String()))
+	})
+	return out
+}
+
+func phaseOrder(p string) string {
+	if decision.Phase(p).Closed() {
+		return "1"
+	}
+	return "0"
+}
+
+// Proposal shows one proposal with its text.
+func (c *Community) Proposal(ref string) (Proposal, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return Proposal{}, errNotYet()
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return Proposal{}, err
+	}
+	out := c.show(s, s.View.Decisions().Poll(id))
+	inner, err := c.store.Get(id)
+	if err != nil {
+		return Proposal{}, storeError(err)
+	}
+	r, err := protocol.Parse(inner)
+	if err != nil {
+		return Proposal{}, err
+	}
+	body, err := protocol.Body[decision.ProposeBody](r)
+	out.Text = body.Text
+	return out, err
+}
+
+func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
+	final := s.Final.Decisions().Poll(p.Proposal)
+	out := Proposal{
+		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class,
+		Phase: string(p.Phase), Final: final != nil, Options: p.Options, Electorate: p.Electorate, Opens: at(p.Opened),
+	}
+	if p.Opened != 0 {
+		out.Closes = at(p.Opened + p.Body.Voting)
+	}
+	me := s.Final.Roll().Member(c.Persona())
+	out.MayVote = p.Phase == decision.Voting && me != nil && me.StandingAt(p.RecordDate) == roll.Full
+	if v, ok := p.Ballots.Get(c.Persona()); ok {
+		out.Voted = string(v.Choice)
+	}
+	return out
+}
+
+// Receipt is this persona's latest ballot in a poll.
+func (c *Community) Receipt(ref string) (VoteReceipt, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return VoteReceipt{}, errNotYet()
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	v, ok := s.View.Decisions().Poll(id).Ballots.Get(c.Persona())
+	if !ok {
+		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "you have cast no ballot in this vote", Hint: "metastate vote cast " + ref + " --choice-stdin"}
+	}
+	return c.receipt(id, v.Ballot)
+}
+
+// CheckReceipt tells whether a ballot, named by its receipt, is covered.
+func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return VoteReceipt{}, errNotYet()
+	}
+	id, err := protocol.ParseID(code)
+	if err != nil {
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
+	}
+	inner, err := c.store.Get(id)
+	if err != nil {
+		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "this node does not hold that ballot", Err: err, Hint: "metastate sync now, then try again"}
+	}
+	r, err := protocol.Parse(inner)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	if r.Kind() != protocol.Ballot {
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "that record is not a ballot"}
+	}
+	return c.receipt(r.Header().Subject, id)
+}
+
+func (c *Community) receipt(poll, ballot protocol.ID) (VoteReceipt, error) {
+	out := VoteReceipt{Receipt: ballot.String()}
+	ref, ok, err := c.book().coveredAt(poll, ballot)
+	if err != nil || !ok {
+		return out, err
+	}
+	out.Final, out.Covered, out.Checkpoint = true, true, &ref
+	return out, nil
+}
+
+// Tally is the count of a poll as it stands.
+func (c *Community) Tally(ref string) (Tally, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return Tally{}, errNotYet()
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return Tally{}, err
+	}
+	p := s.View.Decisions().Poll(id)
+	class, _ := s.View.Charter().Class(p.Body.Class)
+	rule := decision.Rule(class)
+	result, err := p.Tally(rule)
+	if err != nil {
+		return Tally{}, err
+	}
+	out := Tally{
+		Proposal: id, Phase: string(p.Phase), Final: p.Result != nil, Electorate: p.Electorate, Counted: result.Counted,
+		Refused: p.Refused, Winners: append([]string{}, result.Winners...), Votes: map[string]uint64{}, Rounds: []Round{},
+	}
+	for _, v := range result.Votes {
+		out.Votes[v.Name] = v.N
+	}
+	if p.Result == nil {
+		return out, nil
+	}
+	out.Outcome = result.Outcome
+	for _, r := range result.Rounds {
+		out.Rounds = append(out.Rounds, Round{Text: r})
+	}
+	closing, err := c.book().refAt(p.Result.Height)
+	if err != nil {
+		return Tally{}, err
+	}
+	out.Checkpoint = &closing
+	return out, nil
+}
+
+// Peers are the nodes of other members that this node knows of.
+func (c *Community) Peers() []Peer {
+	m := c.presence()
+	if m == nil {
+		return []Peer{}
+	}
+	out := []Peer{}
+	for _, p := range m.Peers() {
+		e := Peer{ID: p.ID, Metastate: c.id, Address: p.Address, Connected: p.Connected, Direct: p.Direct}
+		if !p.LastSync.IsZero() {
+			t := p.LastSync.UTC().Truncate(time.Second)
+			e.LastSync = &t
+		}
+		out = append(out, e)
+	}
+	return out
+}
