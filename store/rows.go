@@ -11,9 +11,10 @@ import (
 )
 
 // Rows of Badger, by the first byte of their key. seq and height are 8 bytes,
-// big-endian; place is set ‖ seq ‖ MAC(id, set, seq).
+// big-endian; a MAC is of the row's kind, key and value, and an s row's is the l
+// row's.
 //
-//	r id        place ‖ inner         a record
+//	r id        set ‖ seq ‖ MAC ‖ inner  a record
 //	s set id    seq ‖ MAC             the records of a set, in id order
 //	l seq       id ‖ set ‖ MAC        the log
 //	c height    SHA-256(d row) ‖ MAC  a certificate's existence
@@ -64,7 +65,12 @@ type place struct {
 }
 
 func (m rowMAC) place(p place) [macSize]byte {
-	return m.sum([]byte{rowRecord}, p.id[:], p.set[:], be64(p.seq))
+	return m.sum([]byte{rowLog}, p.id[:], p.set[:], be64(p.seq))
+}
+
+// record also covers the signatures, which the id does not.
+func (m rowMAC) record(p place, signatures []byte) [macSize]byte {
+	return m.sum([]byte{rowRecord}, p.id[:], p.set[:], be64(p.seq), signatures)
 }
 
 func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -81,11 +87,12 @@ func key(kind byte, parts ...[]byte) []byte {
 // row is one Badger entry to write; a nil value deletes.
 type row struct{ key, value []byte }
 
-// recordRows are the three rows of a record.
+// recordRows are the three rows of a record whose inner form was checked.
 func (m rowMAC) recordRows(p place, inner []byte) [3]row {
-	tag, seq := m.place(p), be64(p.seq)
+	_, signatures, _ := splitInner(inner)
+	tag, own, seq := m.place(p), m.record(p, signatures), be64(p.seq)
 	rec := make([]byte, 0, placeSize+len(inner))
-	rec = append(append(append(append(rec, p.set[:]...), seq...), tag[:]...), inner...)
+	rec = append(append(append(append(rec, p.set[:]...), seq...), own[:]...), inner...)
 	ent := append(append(append(make([]byte, 0, 80), p.id[:]...), p.set[:]...), tag[:]...)
 	return [3]row{
 		{key(rowRecord, p.id[:]), rec},
@@ -103,11 +110,12 @@ func (m rowMAC) readRecord(id protocol.ID, v []byte) (p place, inner []byte, err
 		return p, nil, errRow
 	}
 	p = place{id: id, set: protocol.ID(v[:32]), seq: binary.BigEndian.Uint64(v[32:40])}
-	if tag := m.place(p); !hmac.Equal(tag[:], v[40:placeSize]) {
+	inner = v[placeSize:]
+	payload, signatures, err := splitInner(inner)
+	if err != nil || protocol.Sum(payload) != id {
 		return p, nil, errRow
 	}
-	inner = v[placeSize:]
-	if got, err := innerID(inner); err != nil || got != id {
+	if tag := m.record(p, signatures); !hmac.Equal(tag[:], v[40:placeSize]) {
 		return p, nil, errRow
 	}
 	return p, inner, nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
@@ -21,21 +20,6 @@ func (a *app) charterCommands() *cobra.Command {
 		a.charterShowCommand(), a.charterCheckCommand(), a.charterTemplatesCommand())
 }
 
-// charterShown is a charter: the same once as data and once as text to read.
-// Durations and fractions in the data are as in the text.
-type charterShown struct {
-	Charter map[string]any `json:"charter"`
-	YAML    string         `json:"yaml"`
-}
-
-func shownCharter(text string) (charterShown, error) {
-	v := charterShown{YAML: text}
-	if err := yaml.Unmarshal([]byte(text), &v.Charter); err != nil {
-		return v, fmt.Errorf("charter: %w", err)
-	}
-	return v, nil
-}
-
 func (a *app) charterShowCommand() *cobra.Command {
 	c := &cobra.Command{Use: "show", Short: "Show the charter in force", Args: arguments(0, 0)}
 	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (charterShown, error) {
@@ -43,7 +27,11 @@ func (a *app) charterShowCommand() *cobra.Command {
 		if err != nil {
 			return charterShown{}, err
 		}
-		return shownCharter(v.YAML)
+		ch, err := charter.ParseYAML([]byte(v.YAML))
+		if err != nil {
+			return charterShown{}, fmt.Errorf("the node's charter: %w", err)
+		}
+		return showCharter(ch, v.YAML), nil
 	}, func(p *page, v charterShown) { p.text(v.YAML) })
 }
 

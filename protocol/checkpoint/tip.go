@@ -135,13 +135,14 @@ func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
 // Coverable reports whether the next checkpoint could cover r, given room and
 // r's ancestors.
 func (t Tip) Coverable(r *protocol.Record) bool {
-	if t.Covers(r) {
+	h := r.Header()
+	if t.Covers(r) || h.Metastate != t.state.Metastate() && r.ID() != t.state.Metastate() {
 		return false
 	}
 	if r.Plane() == protocol.Control {
 		return true
 	}
-	p := t.state.Decisions().Poll(r.Header().Subject)
+	p := t.state.Decisions().Poll(h.Subject)
 	return p != nil && p.Phase == decision.Voting
 }
 
@@ -149,11 +150,6 @@ func (t Tip) Coverable(r *protocol.Record) bool {
 func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 	var out []*protocol.Record
 	in := map[protocol.ID]bool{}
-	heads := len(t.frontier)
-	isHead := map[protocol.ID]bool{}
-	for _, h := range t.frontier {
-		isHead[h] = true
-	}
 	subjects := map[protocol.ID]bool{}
 	for _, r := range state.Order(records) {
 		if len(out) == MaxNewlyCovered {
@@ -168,28 +164,26 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 				continue
 			}
 			subjects[subject] = true
-		} else {
-			merged := 0
-			closed := true
-			for _, p := range ancestry(r) {
-				closed = closed && (in[p] || t.control.Has(p))
-				if isHead[p] {
-					merged++
-				}
-			}
-			if !closed || heads+1-merged > MaxFrontier {
-				continue
-			}
-			for _, p := range ancestry(r) {
-				delete(isHead, p)
-			}
-			isHead[id] = true
-			heads += 1 - merged
+		} else if !t.closed(r, in) {
+			continue
 		}
 		in[id] = true
 		out = append(out, r)
 	}
 	return out
+}
+
+// closed reports whether everything that r names as before it is covered or
+// in the value to be.
+func (t Tip) closed(r *protocol.Record, in map[protocol.ID]bool) bool {
+	for _, p := range ancestry(r) {
+		// What an admission carries is covered with it, and is in no set.
+		inside := p == r.Header().Prev && t.state.Continues(r.Header())
+		if !in[p] && !t.control.Has(p) && !inside {
+			return false
+		}
+	}
+	return true
 }
 
 // ancestry are the records that r names as before it, each once.
@@ -234,7 +228,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64) (Next, error) {
 			return Next{}, err
 		}
 	}
-	n.Value.Control.Frontier = n.Tip.frontier
+	n.Value.Control.Frontier = n.Tip.frontier[:min(len(n.Tip.frontier), MaxFrontier)]
 	n.Value.Control.Digest = n.Tip.control.Root()
 	n.Value.Control.Count = uint64(n.Tip.control.Len())
 	for _, id := range s.Decisions().JustClosed() {

@@ -22,7 +22,9 @@ type cast struct {
 // if one checkpoint covers both, neither (SPEC §8.2).
 func (f *fold) cast(poll protocol.ID, list []*protocol.Record) {
 	base := f.Base.Poll(poll)
-	if base == nil || base.Phase != Voting {
+	// A poll past its deadline may still be open, if the last checkpoint closed
+	// as many as one can.
+	if base == nil || base.Phase != Voting || base.Next <= f.BaseRoll.AsOf {
 		for _, r := range list {
 			f.verdicts = append(f.verdicts, protocol.Void(r, RuleNotOpen, "The poll is not open at the last final checkpoint."))
 		}

@@ -3,7 +3,6 @@ package decision
 import (
 	"errors"
 	"fmt"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
@@ -50,7 +49,7 @@ func MethodByName(name string) (count.Method, error) {
 
 // Validate refuses what can't be voted on, and says what to write instead.
 func (b ProposeBody) Validate() error {
-	if err := checkLine("title", b.Title, MaxTitle); err != nil {
+	if err := CheckLine("title", b.Title, MaxTitle); err != nil {
 		return err
 	}
 	if len(b.Text) > MaxText || !utf8.ValidString(b.Text) {
@@ -63,7 +62,7 @@ func (b ProposeBody) Validate() error {
 		return fmt.Errorf("decision: %d options, the cap is %d", len(b.Options), MaxOptions)
 	}
 	for _, o := range b.Options {
-		if err := checkLine("option", o, MaxOption); err != nil {
+		if err := CheckLine("option", o, MaxOption); err != nil {
 			return err
 		}
 	}
@@ -77,15 +76,32 @@ func (b ProposeBody) Validate() error {
 	return nil
 }
 
-// checkLine requires one visible line of text.
-func checkLine(what, s string, limit int) error {
+// CheckLine requires one visible line of text of at most limit bytes.
+func CheckLine(what, s string, limit int) error {
 	if s == "" || len(s) > limit || !utf8.ValidString(s) {
 		return fmt.Errorf("decision: the %s must be 1 to %d bytes of text", what, limit)
 	}
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if hidden(r) {
 			return fmt.Errorf("decision: the %s must be one line of printable text", what)
 		}
 	}
 	return nil
+}
+
+// hidden reports whether r breaks lines, takes no place or turns the direction
+// of the text around it. The ranges are written out, as what is valid must not
+// depend on the Unicode version a node was built with.
+func hidden(r rune) bool {
+	switch {
+	case r < 0x20, 0x7F <= r && r <= 0x9F, // C0, DEL, C1
+		r == 0xAD, r == 0x061C, r == 0x180E, // soft hyphen, Arabic letter mark, Mongolian separator
+		r == 0x200B, r == 0x200E, r == 0x200F, // zero width space, direction marks
+		0x2028 <= r && r <= 0x202E, // line and paragraph ends, embeddings and overrides
+		0x2060 <= r && r <= 0x206F, // invisible operators, isolates
+		r == 0xFEFF, 0xFFF0 <= r && r <= 0xFFFB,
+		0xE0000 <= r && r <= 0xE0FFF: // tags and variation selectors supplement
+		return true
+	}
+	return false
 }

@@ -1,9 +1,9 @@
 package decision
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -30,13 +30,8 @@ const (
 // none.
 type State struct {
 	polls  merkle.Map[*Poll]
-	timers []timer       // phases that will end, soonest first
+	timers roll.Timers   // when phases end, by proposal
 	closed []protocol.ID // polls that the last step closed, rising
-}
-
-type timer struct {
-	at   int64
-	poll protocol.ID
 }
 
 // Poll is the poll that a proposal opened, nil if there is none.
@@ -58,10 +53,8 @@ func (s State) Polls() iter.Seq[*Poll] {
 
 // NextDeadline is when the next phase of any poll ends, if one will.
 func (s State) NextDeadline() (int64, bool) {
-	if len(s.timers) == 0 {
-		return 0, false
-	}
-	return s.timers[0].at, true
+	at, _, ok := s.timers.Next()
+	return at, ok
 }
 
 // JustClosed are the polls that the last step closed, rising.
@@ -71,14 +64,12 @@ func (s State) JustClosed() []protocol.ID { return s.closed }
 func (s State) Root() [32]byte { return s.polls.Root() }
 
 func (s State) put(p *Poll) State {
-	s.polls = s.polls.Put(p.Proposal, p)
-	s.timers = slices.DeleteFunc(slices.Clone(s.timers), func(t timer) bool { return t.poll == p.Proposal })
-	if p.Next != 0 {
-		s.timers = append(s.timers, timer{p.Next, p.Proposal})
-		slices.SortFunc(s.timers, func(a, b timer) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), a.poll.Compare(b.poll))
-		})
+	var was int64
+	if old := s.Poll(p.Proposal); old != nil {
+		was = old.Next
 	}
+	s.timers = s.timers.Move(p.Proposal, was, p.Next)
+	s.polls = s.polls.Put(p.Proposal, p)
 	return s
 }
 
@@ -112,8 +103,8 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 			ballots[poll] = append(ballots[poll], r)
 		}
 	}
-	for poll, list := range ballots {
-		f.cast(poll, list)
+	for _, poll := range slices.SortedFunc(maps.Keys(ballots), protocol.ID.Compare) {
+		f.cast(poll, ballots[poll])
 	}
 	if !b.Provisional {
 		f.deadlines()
@@ -178,11 +169,11 @@ func Rule(class charter.Class) count.Rule {
 // deadlines ends the phases whose time has come.
 func (f *fold) deadlines() {
 	for {
-		at, ok := f.s.NextDeadline()
+		at, poll, ok := f.s.timers.Next()
 		if !ok || at > f.Step.AsOf {
 			return
 		}
-		p := *f.s.Poll(f.s.timers[0].poll)
+		p := *f.s.Poll(poll)
 		class, _ := f.Charter.Class(p.Body.Class)
 		switch p.Phase {
 		case Discussion:

@@ -47,6 +47,7 @@ func (f *fold) inviteRevoke(r *protocol.Record) protocol.Verdict {
 	if rank := m.Rank(); rank < RankMember || (rank < RankOfficer && m.Persona != inv.By) {
 		return noPower(r, "An invite is revoked by whoever made it, or by an officer.")
 	}
+	f.revokes[body.Invite] = append(f.revokes[body.Invite], r.ID())
 	c := *inv
 	c.Revoked = true
 	f.s.invites = f.s.invites.Put(body.Invite, &c)
@@ -57,7 +58,7 @@ func (f *fold) inviteRevoke(r *protocol.Record) protocol.Verdict {
 // one invite stand or fall together when there are more of them than it has
 // uses left, so that no order among them matters (SPEC §5.2).
 func (f *fold) admissions() {
-	newcomers := map[protocol.ID][]protocol.ID{} // invite → personas new in this batch
+	newcomers := map[protocol.ID]map[protocol.ID]bool{} // invite → personas new in this batch
 	var invited, named []*protocol.Record
 	f.each(protocol.Admit, func(r *protocol.Record) (protocol.Verdict, bool) {
 		body, err := protocol.Body[AdmitBody](r)
@@ -73,13 +74,22 @@ func (f *fold) admissions() {
 		}
 		invited = append(invited, r)
 		if f.Base.Member(body.Persona) == nil {
-			newcomers[body.Invite] = setMember(newcomers[body.Invite], body.Persona, true)
+			if newcomers[body.Invite] == nil {
+				newcomers[body.Invite] = map[protocol.ID]bool{}
+			}
+			newcomers[body.Invite][body.Persona] = true
 		}
 		return protocol.Verdict{}, false
 	})
-	for _, r := range invited {
-		body, _ := protocol.Body[AdmitBody](r)
-		f.verdicts[r.ID()] = f.admitInvited(r, body, len(newcomers[body.Invite]))
+	// Who comes by several invites comes by one that has room, if one has.
+	for _, room := range []bool{true, false} {
+		for _, r := range invited {
+			body, _ := protocol.Body[AdmitBody](r)
+			inv := f.s.Invite(body.Invite)
+			if room == (inv.Used+uint64(len(newcomers[body.Invite])) <= inv.Uses) {
+				f.verdicts[r.ID()] = f.admitInvited(r, body, room)
+			}
+		}
 	}
 	for id, personas := range newcomers {
 		f.use(id, uint64(len(personas)))
@@ -130,24 +140,15 @@ func (f *fold) revokedAfter(invite protocol.ID, r *protocol.Record) bool {
 	if inv := f.Base.Invite(invite); inv != nil && inv.Revoked {
 		return false
 	}
-	for _, o := range f.Records {
-		if o.Kind() != protocol.InviteRevoke {
-			continue
-		}
-		body, err := protocol.Body[InviteRevokeBody](o)
-		if v := f.verdicts[o.ID()]; err == nil && v.Stands && body.Invite == invite && !f.Past(r.ID(), o.ID()) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(f.revokes[invite], func(o protocol.ID) bool { return !f.Past(r.ID(), o) })
 }
 
 // admitInvited puts the newcomer on the roll: as a member where the charter
 // asks no more than an invite, otherwise pending.
-func (f *fold) admitInvited(r *protocol.Record, body AdmitBody, group int) protocol.Verdict {
+func (f *fold) admitInvited(r *protocol.Record, body AdmitBody, room bool) protocol.Verdict {
 	if m := f.s.Member(body.Persona); m != nil {
-		if m.Invite == body.Invite && f.Base.Member(body.Persona) == nil {
-			return protocol.Stand(r, RuleInvite, "Admitted by more than one member who served the same invite.")
+		if f.Base.Member(body.Persona) == nil && !m.Founder {
+			return protocol.Stand(r, RuleInvite, "Admitted by more than one member at once.")
 		}
 		return noPower(r, "The persona is on the roll already.")
 	}
@@ -159,8 +160,8 @@ func (f *fold) admitInvited(r *protocol.Record, body AdmitBody, group int) proto
 	m.Invite = body.Invite
 	standing := Full
 	why := protocol.Stand(r, RuleInvite, "The invite admits without a further act.")
-	switch inv := f.s.Invite(body.Invite); {
-	case inv.Used+uint64(group) > inv.Uses:
+	switch {
+	case !room:
 		standing = Pending
 		why = protocol.Stand(r, RuleUses, "More people came by this invite than it has uses left: a registrar admits them by name.")
 	case f.Charter.Admission.Policy == charter.PolicyRegistrar:

@@ -61,7 +61,9 @@ func (f *fold) strikeForks() {
 		h := r.Header()
 		if seq, forked := forkAt[h.Key]; forked && h.Seq >= seq {
 			f.strike(r, RuleFork, "The device signed two different records at one place in its chain.")
-			f.forked[h.Key] = r.ID()
+			if _, ok := f.forked[h.Key]; !ok {
+				f.forked[h.Key] = r.ID()
+			}
 		}
 	}
 }
@@ -114,9 +116,11 @@ func (f *fold) suspension(r *protocol.Record, rank int) (target protocol.ID, v p
 }
 
 // cut strikes out what the target made that is not in the restriction's past.
+// A departure is never cut: it needs nobody's consent, and a suspension would
+// hold back who wants to leave.
 func (f *fold) cut(x restriction) restriction {
-	for _, r := range f.Records {
-		if r.Author() == x.target && r.ID() != x.record && !f.Past(r.ID(), x.record) {
+	for _, r := range f.byAuthor[x.target] {
+		if r.ID() != x.record && r.Kind() != protocol.Leave && !f.Past(r.ID(), x.record) {
 			f.strike(r, RuleCut, "The author's standing was taken, and this is not in the past of that act.")
 		}
 	}

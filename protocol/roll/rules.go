@@ -28,9 +28,10 @@ const (
 	RuleMalformed protocol.Rule = "malformed"
 )
 
-// A Batch is what one step applies: control records of the roll's kinds whose
-// ancestors are all in the base or in the batch, parents first. Its verdicts
-// don't depend on the order of records that don't follow from one another.
+// A Batch is what one step applies: control records whose ancestors are all in
+// the base or in the batch. No verdict depends on the order of records that
+// don't follow from one another; the order of the reasons kept does, so
+// Records come in the one order that state.Advance gives a set, parents first.
 type Batch struct {
 	Base    State // the final state: only it confers power
 	AsOf    int64 // checkpoint time of Base
@@ -48,13 +49,22 @@ type fold struct {
 	s        State
 	verdicts map[protocol.ID]protocol.Verdict
 	forked   map[identity.PublicKey]protocol.ID // devices found to fork, and the proof
+	rivals   map[protocol.ID]bool               // grants of which another claims the same device or place
+	byAuthor map[protocol.ID][]*protocol.Record
+	revokes  map[protocol.ID][]protocol.ID // of invites, those that stand
 }
 
 // Apply returns the roll after the batch, and a verdict on each record in the
 // order given. It is total: a record without power, or whose body says
 // nothing, is void.
 func Apply(b Batch) (State, []protocol.Verdict) {
-	f := &fold{Batch: b, s: b.Base, verdicts: map[protocol.ID]protocol.Verdict{}, forked: map[identity.PublicKey]protocol.ID{}}
+	f := &fold{
+		Batch: b, s: b.Base, verdicts: map[protocol.ID]protocol.Verdict{}, forked: map[identity.PublicKey]protocol.ID{},
+		rivals: rivalGrants(b.Records), byAuthor: map[protocol.ID][]*protocol.Record{}, revokes: map[protocol.ID][]protocol.ID{},
+	}
+	for _, r := range b.Records {
+		f.byAuthor[r.Author()] = append(f.byAuthor[r.Author()], r)
+	}
 	f.strikeForks()
 	restrictions := f.restrictions()
 	f.each(protocol.Inception, always(f.inception))
@@ -62,7 +72,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	f.each(protocol.Invite, always(f.invite))
 	f.each(protocol.InviteRevoke, always(f.inviteRevoke))
 	f.admissions()
-	f.each(protocol.Appoint, always(f.appoint))
+	f.appointments()
 	f.restrict(restrictions)
 	f.advanceChains()
 	f.lapse()
@@ -135,8 +145,11 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	if i < 0 {
 		return noPower(r, "An inception outside an admission must be signed by a founding key.")
 	}
-	if rivals := f.rivals(r); rivals || !f.s.founders[i].Persona.IsZero() {
+	if f.rivalInception(r) || !f.s.founders[i].Persona.IsZero() {
 		return noPower(r, "A founding key brings in one founder, and this one was used twice.")
+	}
+	if f.s.Member(r.ID()) != nil {
+		return noPower(r, "The persona is on the roll already.")
 	}
 	why := protocol.Stand(r, RuleFounder, "Founders are members and clerks from the first checkpoint on.")
 	f.s.founders = slices.Clone(f.s.founders)
@@ -148,8 +161,9 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	return why
 }
 
-// rivals reports whether another inception of the batch has r's founding key.
-func (f *fold) rivals(r *protocol.Record) bool {
+// rivalInception reports whether another inception of the batch has r's
+// founding key.
+func (f *fold) rivalInception(r *protocol.Record) bool {
 	return slices.ContainsFunc(f.Records, func(o *protocol.Record) bool {
 		return o.Kind() == protocol.Inception && o.ID() != r.ID() &&
 			slices.Equal(o.Header().Cosigners, r.Header().Cosigners)
@@ -193,8 +207,8 @@ func (f *fold) granted(m *Member, r *protocol.Record) (*Member, keyedDevice, pro
 	if h.Key != m.Key || h.Persona != m.Persona || h.Seq != m.Chain.Next || h.Prev != m.Chain.Head {
 		return m, keyedDevice{}, noPower(r, "A grant is signed by the persona's current key, next in its chain.")
 	}
-	if f.s.Device(body.Device) != nil {
-		return m, keyedDevice{}, noPower(r, "A device key is granted once.")
+	if f.s.Device(body.Device) != nil || f.rivals[r.ID()] {
+		return m, keyedDevice{}, noPower(r, "A device key is granted once, and by one record at each place of the chain.")
 	}
 	c := *m
 	c.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
@@ -210,13 +224,43 @@ func (f *fold) granted(m *Member, r *protocol.Record) (*Member, keyedDevice, pro
 	return &c, keyedDevice{body.Device, d}, protocol.Stand(r, RuleGrant, "The persona's key lets this device sign.")
 }
 
+// rivalGrants are the grants of a batch, alone or carried, of which another
+// grants the same device, or stands at the same place of the same persona's
+// chain. Neither stands: whoever holds the keys can say again what they mean.
+func rivalGrants(records []*protocol.Record) map[protocol.ID]bool {
+	type place struct {
+		key identity.PublicKey
+		seq int64 // −1: a device named in a grant
+	}
+	first, rivals := map[place]protocol.ID{}, map[protocol.ID]bool{}
+	claim := func(r *protocol.Record, at place) {
+		if was, ok := first[at]; !ok {
+			first[at] = r.ID()
+		} else if was != r.ID() {
+			rivals[was], rivals[r.ID()] = true, true
+		}
+	}
+	for _, r := range records {
+		for _, g := range append([]*protocol.Record{r}, r.Carried()...) {
+			h := g.Header()
+			if g.Kind() != protocol.Grant || len(h.Cosigners) != 1 {
+				continue
+			}
+			claim(g, place{h.Key, int64(h.Seq)})
+			claim(g, place{h.Cosigners[0], -1})
+		}
+	}
+	return rivals
+}
+
 // advanceChains moves each device's chain to the last record of it that the
-// step covers, whatever the record's effect.
+// step covers, whatever the record's effect. A device's chain begins once its
+// grant is final.
 func (f *fold) advanceChains() {
 	for _, r := range f.Records {
 		h := r.Header()
 		d := f.s.Device(h.Key)
-		if d == nil || h.Seq < d.Chain.Next || d.Forked {
+		if f.Base.Device(h.Key) == nil || h.Seq < d.Chain.Next || d.Forked {
 			continue
 		}
 		c := *d
@@ -228,12 +272,11 @@ func (f *fold) advanceChains() {
 // lapse restores those whose suspension has run out.
 func (f *fold) lapse() {
 	for {
-		at, ok := f.s.NextLapse()
+		at, persona, ok := f.s.lapses.Next()
 		if !ok || at > f.Step.AsOf {
 			return
 		}
-		m := f.s.Member(f.s.lapses[0].Persona)
-		c := *m
+		c := *f.s.Member(persona)
 		c.Until = 0
 		f.s = f.s.put(c.with(f.Step, Full, protocol.Reason{Rule: RuleLapse}))
 	}

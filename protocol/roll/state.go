@@ -28,12 +28,6 @@ type founder struct {
 	Persona protocol.ID        `cbor:"p,omitzero"`
 }
 
-// A lapse is a suspension that ends by itself.
-type lapse struct {
-	At      int64
-	Persona protocol.ID
-}
-
 // State is the roll: who belongs, by which keys they speak, who holds which
 // office, and which invites are open. It is immutable; the zero State is the
 // roll of no metastate.
@@ -44,7 +38,7 @@ type State struct {
 	invites  merkle.Map[*Invite]
 	officers []protocol.ID // who hold any office, sorted
 	clerks   []Clerkship   // who sign the next checkpoint, sorted by persona
-	lapses   []lapse       // suspensions that will lapse, soonest first
+	lapses   Timers        // when suspensions will lapse, by persona
 	full     uint64        // members in full standing
 }
 
@@ -113,10 +107,8 @@ func (s State) Founding(key identity.PublicKey) bool {
 
 // NextLapse is when the next suspension lapses, if one will.
 func (s State) NextLapse() (int64, bool) {
-	if len(s.lapses) == 0 {
-		return 0, false
-	}
-	return s.lapses[0].At, true
+	at, _, ok := s.lapses.Next()
+	return at, ok
 }
 
 // Roots are the digests of the roll's parts, for the state root (SPEC §6.3).
@@ -146,24 +138,19 @@ func (s State) ProveMember(persona protocol.ID) merkle.Proof { return s.members.
 
 // put stores a member's entry and keeps the indexes true.
 func (s State) put(m *Member) State {
-	if old := s.Member(m.Persona); old != nil && old.Standing() == Full {
-		s.full--
+	var until int64
+	if old := s.Member(m.Persona); old != nil {
+		until = old.Until
+		if old.Standing() == Full {
+			s.full--
+		}
 	}
 	if m.Standing() == Full {
 		s.full++
 	}
 	s.members = s.members.Put(m.Persona, m)
 	s.officers = setMember(s.officers, m.Persona, len(m.Offices) > 0)
-	s.lapses = slices.DeleteFunc(slices.Clone(s.lapses), func(l lapse) bool { return l.Persona == m.Persona })
-	if m.Until != 0 {
-		s.lapses = append(s.lapses, lapse{m.Until, m.Persona})
-		slices.SortFunc(s.lapses, func(a, b lapse) int {
-			if a.At != b.At {
-				return int(a.At - b.At)
-			}
-			return a.Persona.Compare(b.Persona)
-		})
-	}
+	s.lapses = s.lapses.Move(m.Persona, until, m.Until)
 	return s
 }
 

@@ -1,16 +1,19 @@
 package state
 
 import (
+	"slices"
+
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
-// Rules cited here: for records of kinds that this version gives no effect, and
-// for the genesis.
+// Rules cited here: for records of kinds that this version gives no effect, for
+// the genesis, and for records of other metastates.
 const (
 	RuleUnknown protocol.Rule = "kind/unknown"
 	RuleGenesis protocol.Rule = "genesis"
+	RuleForeign protocol.Rule = "metastate"
 )
 
 // A Step is what a state advances by.
@@ -38,19 +41,21 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 	next := *s
 	next.height, next.asOf = at.Height, at.AsOf
 
-	o := order(step.Records)
+	records, verdicts := s.own(step.Records)
+	o := order(records)
 	b := roll.Batch{Base: s.roll, AsOf: s.asOf, Step: at, Charter: s.charter, Records: o.control, Past: o.past}
-	var verdicts, more []protocol.Verdict
-	next.roll, verdicts = roll.Apply(b)
+	var decided, more []protocol.Verdict
+	next.roll, decided = roll.Apply(b)
+	verdicts = append(verdicts, decided...)
 
-	decided := make(map[protocol.ID]bool, len(verdicts))
-	for _, v := range verdicts {
-		decided[v.Record] = true
+	done := make(map[protocol.ID]bool, len(decided))
+	for _, v := range decided {
+		done[v.Record] = true
 	}
 	var rest []*protocol.Record
 	for _, r := range append(o.control, o.bulk...) {
 		switch {
-		case decided[r.ID()]:
+		case done[r.ID()]:
 		case r.ID() == s.metastate:
 			verdicts = append(verdicts, protocol.Stand(r, RuleGenesis, "It founds the metastate."))
 		case r.Kind() == protocol.Propose || r.Kind() == protocol.Ballot:
@@ -64,6 +69,25 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 		Records: rest, Provisional: step.Provisional,
 	})
 	return &next, append(verdicts, more...)
+}
+
+// own returns the records of this metastate in one order for each set of them,
+// and verdicts on the others. The order decides nothing but in which order
+// reasons are kept.
+func (s *State) own(records []*protocol.Record) (list []*protocol.Record, others []protocol.Verdict) {
+	list = make([]*protocol.Record, 0, len(records))
+	seen := map[protocol.ID]bool{}
+	for _, r := range records {
+		switch {
+		case r.Header().Metastate == s.metastate || r.ID() == s.metastate:
+			list = append(list, r)
+		case !seen[r.ID()]:
+			seen[r.ID()] = true
+			others = append(others, protocol.Void(r, RuleForeign, "It belongs to another metastate."))
+		}
+	}
+	slices.SortFunc(list, func(a, b *protocol.Record) int { return a.ID().Compare(b.ID()) })
+	return list, others
 }
 
 // Order returns the records without copies, control records first and each

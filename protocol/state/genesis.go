@@ -2,12 +2,11 @@ package state
 
 import (
 	"fmt"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision"
 )
 
 // MaxName is the longest name of a metastate, in bytes.
@@ -24,13 +23,8 @@ type GenesisBody struct {
 
 // Validate refuses a body that founds nothing.
 func (b GenesisBody) Validate() error {
-	if b.Name == "" || len(b.Name) > MaxName || !utf8.ValidString(b.Name) {
-		return fmt.Errorf("state: a metastate's name must be 1 to %d bytes of text", MaxName)
-	}
-	for _, r := range b.Name {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("state: a metastate's name must be one line of printable text")
-		}
+	if err := decision.CheckLine("metastate's name", b.Name, MaxName); err != nil {
+		return fmt.Errorf("state: %w", err)
 	}
 	return b.Charter.Validate()
 }

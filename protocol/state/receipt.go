@@ -106,7 +106,7 @@ func (c *receipt) ancestors() error {
 		}
 	}
 	prev, ok := c.held.Header(c.h.Prev)
-	if !c.h.Prev.IsZero() && !ok && !c.carried(c.h.Prev) {
+	if !c.h.Prev.IsZero() && !ok && !c.s.Continues(c.h) {
 		missing = append(missing, c.h.Prev)
 	}
 	if len(missing) > 0 {
@@ -124,11 +124,12 @@ func (c *receipt) ancestors() error {
 	return c.quota(prev)
 }
 
-// carried reports whether id is the end of a chain that began inside an
-// admission.
-func (c *receipt) carried(id protocol.ID) bool {
-	m := c.s.roll.Member(c.h.Persona)
-	return m != nil && m.Chain.Head == id
+// Continues reports whether a record is by a persona's key, and follows the
+// last final record of it. That one may be held only inside an admission, where
+// a newcomer's inception and first grant stay.
+func (s *State) Continues(h protocol.Header) bool {
+	m := s.roll.Member(h.Persona)
+	return m != nil && h.Key == m.Key && h.Prev == m.Chain.Head && h.Seq == m.Chain.Next
 }
 
 // quota refuses a record that follows Q others of its chain which cite the
@@ -166,7 +167,7 @@ func (c *receipt) personaKeys() error {
 		return c.refuse("the key does not speak for the persona")
 	}
 	inception, ok := c.held.Header(c.h.Persona)
-	if c.s.roll.Member(c.h.Persona) == nil && (!ok || inception.Key != c.h.Key) {
+	if c.s.roll.Member(c.h.Persona) == nil && (!ok || inception.Kind != protocol.Inception || inception.Key != c.h.Key) {
 		return c.refuse("the persona is not on the roll")
 	}
 	return nil
