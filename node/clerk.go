@@ -180,6 +180,14 @@ func (h *heightDriver) reset(tip checkpoint.Tip) {
 	h.height, h.began = tip.Ref().Height+1, time.Now()
 }
 
+// drop ends the machine without leaving the height. It is taken up again from
+// its durable record.
+func (h *heightDriver) drop() {
+	h.stop()
+	h.machine, h.asked, h.need, h.timers = nil, nil, nil, nil
+	h.began = time.Now()
+}
+
 func (h *heightDriver) stop() {
 	for _, t := range h.timers {
 		t.Stop()
@@ -242,7 +250,9 @@ func (h *heightDriver) carryOut(out checkpoint.Output) {
 	switch out := out.(type) {
 	case checkpoint.Persist:
 		if err := h.ledger.store.PutPrivate(votesKey(h.height), out.Record); err != nil {
-			h.halt(fmt.Errorf("node: a clerk's vote could not be made durable: %w", err))
+			// Nothing of it was sent. Begin again from what is durable, later.
+			h.log.Error("a clerk's vote could not be made durable; trying again", "cause", err)
+			h.drop()
 		}
 	case checkpoint.Broadcast:
 		h.broadcast([]*checkpoint.Message{out.Message})
@@ -272,8 +282,9 @@ func (h *heightDriver) accuse(e checkpoint.Evidence) {
 
 func (h *heightDriver) decided(cert checkpoint.Certificate) {
 	h.machine = nil
-	if err := h.ledger.finalise(cert); err != nil && !errors.Is(err, errWaiting) {
-		h.halt(fmt.Errorf("node: taking in the checkpoint decided at height %d: %w", h.height, err))
+	if err := h.ledger.finalise(cert); err != nil {
+		h.log.Error("a checkpoint that was decided could not be taken in; trying again", "height", h.height, "cause", err)
+		h.drop()
 		return
 	}
 	h.final(cert)

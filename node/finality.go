@@ -103,7 +103,7 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 		return false, err
 	}
 	delete(l.wanted, v.Height)
-	recs, err := l.covered(v)
+	recs, err := l.covered(v, true)
 	if err != nil {
 		return false, err
 	}
@@ -123,8 +123,9 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	return true, nil
 }
 
-// covered finds the records that a value newly covers.
-func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
+// covered finds the records that a value newly covers. Those that a certified
+// one covers and that are not held are asked for.
+func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record, error) {
 	sets, err := v.NewlyCovered(l.chunk)
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		return nil, err
@@ -133,6 +134,7 @@ func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
 		return nil, errWaiting
 	}
 	var recs []*protocol.Record
+	whole := true
 	for _, set := range sets {
 		for _, id := range set.IDs {
 			if r, ok := l.open[id]; ok {
@@ -140,9 +142,15 @@ func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
 			} else if r, ok := l.pending.records[id]; ok { // the clerks hold what it waits for
 				recs = append(recs, r)
 			} else {
-				return nil, errWaiting
+				whole = false
+				if certified && len(l.needed) < 2*checkpoint.MaxNewlyCovered {
+					l.needed[id] = true
+				}
 			}
 		}
+	}
+	if !whole {
+		return nil, errWaiting
 	}
 	return recs, nil
 }
@@ -191,22 +199,35 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 		l.verdicts[v.Record] = v
 	}
 	for _, r := range recs {
-		delete(l.open, r.ID())
+		l.settle(r)
 	}
+	clear(l.needed)
 	for _, poll := range next.Tip.State().Decisions().JustClosed() {
 		// Of a closed poll only what counts is kept in the set, so that nodes
 		// that met different late ballots are equal again.
 		l.sets[poll] = next.Tip.Covered(poll)
 		l.stale[poll] = true
-		for id, r := range l.open {
+		for _, r := range l.open {
 			if r.Header().Subject == poll {
-				delete(l.open, id)
+				l.settle(r.Record)
 			}
 		}
 	}
 	var d delivery
 	if err := l.take(l.pending.releaseHeight(), &d); err != nil {
 		l.log.Warn("storing records that waited for a checkpoint", "cause", err)
+	}
+}
+
+// settle takes a record out of the open ones.
+func (l *ledger) settle(r *protocol.Record) {
+	if _, ok := l.open[r.ID()]; !ok {
+		return
+	}
+	delete(l.open, r.ID())
+	at := placeOf(r.Header())
+	if l.places[at]--; l.places[at] == 0 {
+		delete(l.places, at)
 	}
 }
 
@@ -260,7 +281,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if err != nil {
 		return false, true
 	}
-	recs, err := l.covered(v)
+	recs, err := l.covered(v, false)
 	if errors.Is(err, errWaiting) {
 		return false, false
 	}
@@ -278,7 +299,9 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if asOf.After(now.Add(maxAhead)) || asOf.Before(now.Add(-maxBehind)) {
 		return false, true
 	}
-	return len(recs) == checkpoint.MaxNewlyCovered || !l.omits(recs, began.Add(-omission)), true
+	full := len(recs) == checkpoint.MaxNewlyCovered || len(v.Subjects) == checkpoint.MaxSubjects ||
+		len(v.Control.Frontier) == checkpoint.MaxFrontier
+	return full || !l.omits(recs, began.Add(-omission)), true
 }
 
 // omits reports whether a record that could be covered and was held before the

@@ -39,6 +39,8 @@ type ledger struct {
 	stale    map[protocol.ID]bool               // sets whose digest is out of date
 	digests  reconcile.Index                    // of sets
 	ends     map[identity.PublicKey]protocol.ID // last control record of each chain
+	places   map[place]int                      // open records at each place of a chain
+	needed   map[protocol.ID]bool               // what a waiting certificate covers and is not held
 	heads    map[protocol.ID]bool               // control records that nothing follows
 	pending  pool                               // records that wait for others
 	chunks   chunkCache                         // lists of ids that values name
@@ -70,6 +72,7 @@ func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, change
 		metastate: metastate, store: st, log: log, now: time.Now, changed: changed,
 		headers: map[protocol.ID]protocol.Header{}, open: map[protocol.ID]*held{},
 		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{}, ends: map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
+		places: map[place]int{}, needed: map[protocol.ID]bool{},
 		wanted: map[uint64]checkpoint.Certificate{}, verdicts: map[protocol.ID]protocol.Verdict{},
 	}
 	inner, err := st.Get(metastate)
@@ -132,7 +135,14 @@ func (l *ledger) replay() error {
 		if err != nil {
 			return err
 		}
-		if _, err := l.advance(cert); err != nil {
+		_, err = l.advance(cert)
+		switch {
+		case l.trouble != nil: // stay where finality stopped, and say so
+			return nil
+		case errors.Is(err, errWaiting): // the store was rebuilt: peers bring the rest
+			l.wanted[l.tip.Ref().Height+1] = cert
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -144,6 +154,8 @@ const verifyBatch = 1024 // records verified together
 func (l *ledger) index(r *protocol.Record) {
 	h := r.Header()
 	l.open[r.ID()] = &held{r, l.now()}
+	l.places[placeOf(h)]++
+	delete(l.needed, r.ID())
 	l.sets[h.Subject] = l.sets[h.Subject].Add(r.ID())
 	l.stale[h.Subject] = true
 	l.snap = nil
@@ -205,8 +217,9 @@ func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
 		}
 	}
 	err = l.take(todo, &d)
+	moved := err == nil && l.retry()
 	l.mu.Unlock()
-	if d.taken > 0 {
+	if d.taken > 0 || moved {
 		l.changed()
 	}
 	return d, err
@@ -246,6 +259,13 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 		case err == nil && l.third(r):
 			err = fmt.Errorf("%w: two rivals of it are held already", state.ErrRefused)
 		}
+		if err != nil && l.needed[r.ID()] {
+			// A quorum of clerks covers it: it belongs to the history, whatever
+			// this node would have made of it.
+			l.pending.add(r, &state.Missing{})
+			d.waiting++
+			continue
+		}
 		if err != nil {
 			d.refused = append(d.refused, refusal{r.ID(), err})
 			continue
@@ -269,19 +289,19 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 	return nil
 }
 
-// third reports whether two rivals of r are held: records of one device at one
-// seq, or of one voter with one number. Two are proof enough.
-func (l *ledger) third(r *protocol.Record) bool {
-	h := r.Header()
-	rivals := 0
-	for _, o := range l.open {
-		oh := o.Header()
-		if oh.Seq == h.Seq && oh.Subject == h.Subject && oh.Persona == h.Persona && oh.Key == h.Key {
-			rivals++
-		}
-	}
-	return rivals >= 2
+// A place is where a record stands: a device's chain, or a voter's ballots in a
+// subject, and the number there.
+type place struct {
+	key     identity.PublicKey
+	subject protocol.ID
+	seq     uint64
 }
+
+func placeOf(h protocol.Header) place { return place{h.Key, h.Subject, h.Seq} }
+
+// third reports whether two rivals of r are held. Two are proof enough of what
+// the device did.
+func (l *ledger) third(r *protocol.Record) bool { return l.places[placeOf(r.Header())] >= 2 }
 
 // overlay is the ledger with records that are about to be stored.
 type overlay struct {

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -337,6 +339,30 @@ func TestCloseWaits(t *testing.T) {
 		t.Fatalf("the iteration ended after %d", n)
 	}
 	must(t, <-closed)
+}
+
+func TestLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lifetime
+		must(t, l.enter())
+		must(t, l.enter())
+		var ended atomic.Bool
+		go func() { l.end(); ended.Store(true) }()
+		for range 2 {
+			synctest.Wait()
+			if ended.Load() {
+				t.Fatal("ended under a running call")
+			}
+			if err := l.enter(); !errors.Is(err, ErrClosed) {
+				t.Fatalf("a new call: %v", err)
+			}
+			l.leave()
+		}
+		synctest.Wait()
+		if !ended.Load() || l.end() {
+			t.Fatal("did not end, or twice")
+		}
+	})
 }
 
 func TestMemory(t *testing.T) {

@@ -62,6 +62,7 @@ func (a *app) run(args []string) int {
 	if err == nil {
 		return 0
 	}
+	a.opts.json = a.opts.json || asksForJSON(args) // a flag that fails resets it
 	f := asFailure(err)
 	if ctx.Err() != nil {
 		f = &failure{Code: "interrupted", Exit: exitInterrupted, Message: "interrupted"}
@@ -131,6 +132,7 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 // would print help and exit 0.
 func asGroup(g *cobra.Command) {
 	g.Args = cobra.ArbitraryArgs
+	g.SuggestionsMinimumDistance = 2
 	g.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usage(c, "%s needs to know what to do: %s", c.CommandPath(), strings.Join(names(c), ", "))
@@ -169,7 +171,15 @@ func (a *app) before(c *cobra.Command, _ []string) error {
 	return nil
 }
 
-// arguments checks that there are from min to max; names are as in the usage.
+// oneOf refuses two flags of which only one can be meant.
+func oneOf(c *cobra.Command, one, other string) error {
+	if c.Flags().Changed(one) && c.Flags().Changed(other) {
+		return usage(c, "--%s and --%s exclude each other: give one of them", one, other)
+	}
+	return nil
+}
+
+// arguments checks that there are from least to most, without end if most is negative.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {

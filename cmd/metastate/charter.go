@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -71,7 +70,7 @@ func (a *app) charterCheckCommand() *cobra.Command {
 // readCharter reads a charter's file and checks it. An invalid one exits 6, with
 // a line for each problem.
 func readCharter(path string) (text string, ch charter.Charter, err error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return "", ch, err
 	}

@@ -73,7 +73,7 @@ func asFailure(err error) *failure {
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
 		return &failure{Code: "file-denied", Exit: node.ExitFailed, Message: message, Hint: "check who may read and write it: ls -l " + oneLine(path.Path)}
 	}
-	return &failure{Code: "failed", Exit: node.ExitFailed, Message: message, Hint: "metastate status"}
+	return &failure{Code: "failed", Exit: node.ExitFailed, Message: message}
 }
 
 // exitOf never lets a failure look like success.

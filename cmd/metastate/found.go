@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -28,7 +27,7 @@ func (a *app) foundCommand() *cobra.Command {
 	f.StringVar(&req.Template, "template", "", "charter to begin with: metastate charter templates lists them (default union)")
 	f.StringVar(&file, "charter", "", "file of a charter of your own, in YAML")
 	f.StringVar(&req.As, "as", "", "what you are called there")
-	c.MarkFlagsMutuallyExclusive("template", "charter")
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return oneOf(c, "template", "charter") }
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Membership, error) {
 		req.Name = args[0]
 		if file != "" {
@@ -93,7 +92,7 @@ func showJoined(p *page, m node.Membership) {
 func (a *app) readLink(arg string) (string, error) {
 	var in io.Reader = a.stdin
 	if arg != "-" {
-		f, err := os.Open(arg)
+		f, err := openFile(arg)
 		switch {
 		case err == nil:
 			defer f.Close()

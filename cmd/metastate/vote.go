@@ -31,12 +31,11 @@ func (a *app) voteCastCommand() *cobra.Command {
 	fromStdin := false
 	c.Flags().StringVar(&choice, "choice", "", "the choice, in an open vote")
 	c.Flags().BoolVar(&fromStdin, "choice-stdin", false, "read the choice, one line, from stdin")
-	c.MarkFlagsMutuallyExclusive("choice", "choice-stdin")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("choice") && strings.TrimSpace(choice) == "" {
 			return usage(c, "--choice is empty")
 		}
-		return nil
+		return oneOf(c, "choice", "choice-stdin")
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.VoteReceipt, err error) {
 		in := n.In(a.opts.metastate)

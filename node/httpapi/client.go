@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/metastate-p2p/metastate/node"
@@ -51,6 +52,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 var errDial = errors.New("dial")
 
 func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if _, err := os.Lstat(c.socket); err != nil { // its folder may still be made private
+		return nil, fmt.Errorf("%w: %w", errDial, err)
+	}
 	if err := checkSocketDir(c.socket); err != nil {
 		return nil, fmt.Errorf("%w: %w", errDial, err)
 	}

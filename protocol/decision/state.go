@@ -158,11 +158,12 @@ func Rule(class charter.Class) count.Rule {
 	if class.Of == charter.OfRoll {
 		of = "all who may vote"
 	}
+	sentence := fmt.Sprintf("%s %s of %s must say yes.", words, class.Threshold, of)
+	if class.Quorum.Num > 0 {
+		sentence += fmt.Sprintf(" At least %s of those who may vote must vote.", class.Quorum)
+	}
 	return count.Rule{
-		Passes: class.Passes, OfRoll: class.Of == charter.OfRoll,
-		Quorum: class.Quorum.AtLeast,
-		Words: fmt.Sprintf("%s %s of %s must say yes, and at least %s of those who may vote must vote.",
-			words, class.Threshold, of, class.Quorum),
+		Passes: class.Passes, OfRoll: class.Of == charter.OfRoll, Quorum: class.Quorum.AtLeast, Words: sentence,
 	}
 }
 

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
 )
 
 func TestEnvelope(t *testing.T) {
@@ -164,7 +163,12 @@ func (t *tape) SetWriteDeadline(time.Time) error { return nil }
 func TestResponderBudgets(t *testing.T) {
 	once := reframe(overviewStep, overview{}.encode())
 	id := protocol.Sum([]byte("x"))
+	asks, err := reconcile.NewInitiator(reconcile.Local{}, [16]byte{}, reconcile.Limits{}).Message()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, b := range map[string][]byte{
+		"asks first":         reframe(reconcileStep, asks),
 		"overviews":          bytes.Repeat(once, maxPasses+2),
 		"streams":            append(bytes.Clone(once), bytes.Repeat(reframe(streamStep, nil), maxPasses+1)...),
 		"certificates":       bytes.Repeat(reframe(certsStep, make([]byte, 8)), maxPasses+1),
@@ -208,52 +212,4 @@ func bytes100(f []byte) (out [][]byte) {
 		out = append(out, f)
 	}
 	return out
-}
-
-// A stream that breaks off goes on where it was, with another peer.
-func TestStreamResumes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		i, r := NewMemReplica("b", secretA), NewMemReplica("b", secretA)
-		for n := range 3 * idsPerFrame {
-			r.Add(protocol.ID{byte(n % 2)}, string(rune(n))+"record")
-		}
-		var resume cursor
-		part := func(m meddle) *outcome {
-			o := &outcome{}
-			ci, mi := net.Pipe()
-			mr, cr := net.Pipe()
-			done := make(chan struct{}, 3)
-			go func() { relay(mr, mi, &o.fromI, func(n int, f []byte) []byte { return f }); done <- struct{}{} }()
-			go func() {
-				relay(mi, mr, &o.fromR, func(n int, f []byte) []byte { return m.on(false, n, f) })
-				done <- struct{}{}
-			}()
-			o.xI = &session{w: newWire(pipeEnd{ci}), peer: "r", replica: i, resume: &resume}
-			o.xR = &session{w: newWire(pipeEnd{cr}), peer: "i", replica: r, resume: &cursor{}}
-			go func() { o.errR = o.xR.respond(context.Background()); _ = cr.Close(); done <- struct{}{} }()
-			o.errI = o.xI.initiate(context.Background(), weighted())
-			_ = ci.Close()
-			for range 3 {
-				<-done
-			}
-			return o
-		}
-		first := part(func(_ bool, n int, f []byte) []byte {
-			if resume.started() && f[4] == batchFrame && n > 12 {
-				return nil
-			}
-			return f
-		})
-		if first.errI == nil || !resume.started() || first.xI.fresh == 0 {
-			t.Fatal("the stream did not break off", first.errI, first.xI.fresh)
-		}
-		second := part(nil)
-		if second.errI != nil {
-			t.Fatal(second.errI)
-		}
-		equalReplicas(t, i, r)
-		if first.xI.fresh+second.xI.fresh != 3*idsPerFrame || second.xI.got > second.xI.fresh+idsPerFrame {
-			t.Errorf("fetched again: %d fresh, then %d of %d", first.xI.fresh, second.xI.fresh, second.xI.got)
-		}
-	})
 }

@@ -90,6 +90,9 @@ func TestKnockSizes(t *testing.T) {
 		if _, _, err := knock(n, 8, string(make([]byte, p2p.MaxKnock)), 0); !errors.Is(err, p2p.ErrUnreachable) {
 			t.Error(err)
 		}
+		if c := l.Metrics(); c.Knocks != 1 || c.Declined != 1 {
+			t.Errorf("%+v", c)
+		}
 	})
 }
 
@@ -205,6 +208,40 @@ func TestLobbyUnderAttack(t *testing.T) {
 		}
 		if most.Load() > 16 {
 			t.Errorf("%d at once", most.Load())
+		}
+	})
+}
+
+// One address gets its burst, all together theirs.
+func TestLobbyRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2psim.New(latency)
+		defer n.Close()
+		l := newLobby(t, n, echo)
+		defer l.Close()
+		answered := func(count int, place func(i int) (machine, port int)) int64 {
+			var got atomic.Int64
+			var wg sync.WaitGroup
+			for i := range count {
+				machine, at := place(i)
+				wg.Go(func() {
+					cfg := p2p.Config{Seed: seed(machine*1000 + at), Underlay: n.Underlay(machine, at)}
+					boot := []p2p.Peer{{ID: id(0), Addrs: []string{p2psim.Addr(0, port)}}}
+					if _, _, err := p2p.Knock(t.Context(), cfg, boot, []byte("me")); err == nil {
+						got.Add(1)
+					}
+				})
+				time.Sleep(10 * time.Millisecond) // the lobby answers 16 at once
+			}
+			wg.Wait()
+			return got.Load()
+		}
+		if got := answered(32, func(i int) (int, int) { return 9, 9000 + i }); got < 29 || got > 31 {
+			t.Errorf("%d of 32 at one address answered", got)
+		}
+		time.Sleep(time.Minute)
+		if got := answered(80, func(i int) (int, int) { return 100 + i, port }); got < 50 || got > 62 {
+			t.Errorf("%d of 80 answered", got)
 		}
 	})
 }

@@ -138,9 +138,6 @@ func (r *responder) serveStream(body []byte) error {
 	if r.overviews == 0 || (len(body) != 0 && len(body) != cursorSize) {
 		return fmt.Errorf("p2p: serving sync: %w: cursor of %d bytes", ErrPeer, len(body))
 	}
-	if err := spend(&r.streams, maxPasses); err != nil {
-		return err
-	}
 	var part []protocol.ID
 	var last position
 	flush := func() error {

@@ -167,3 +167,66 @@ func TestSlowLoris(t *testing.T) {
 		}
 	})
 }
+
+// One session at a time for a peer, and a bounded number for all.
+func TestInboundIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 2)
+		defer w.close(t)
+		w.connected(t, 1)
+		target, _ := peer.Decode(id(0))
+		// open reports whether the member answers a hello on a new stream, which
+		// is then left idle.
+		open := func(s *stranger) bool {
+			st, err := s.NewStream(t.Context(), target, "/metastate/sync/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = st.Write(frame(1, make([]byte, 16)))
+			_, err = io.ReadFull(st, make([]byte, 5))
+			return err == nil
+		}
+		served := 0
+		for i := range 10 {
+			s := newStranger(t, w.net, 50+i)
+			defer s.Close()
+			w.replicas[0].Know(true, s.ID().String())
+			if err := s.Connect(t.Context(), peer.AddrInfo{ID: target, Addrs: []ma.Multiaddr{ma.StringCast(p2psim.Addr(0, port))}}); err != nil {
+				t.Fatal(err)
+			}
+			if open(s) {
+				served++
+			}
+			if i == 0 && open(s) {
+				t.Error("two sessions of one peer at once")
+			}
+		}
+		if served != 8 {
+			t.Errorf("%d sessions served at once", served)
+		}
+	})
+}
+
+// A pushed message that the member ignores is not acknowledged.
+func TestIgnoredPushIsNotAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 2)
+		defer w.close(t)
+		w.connected(t, 1)
+		s := newStranger(t, w.net, 50)
+		defer s.Close()
+		w.replicas[0].Know(true, s.ID().String())
+		target, _ := peer.Decode(id(0))
+		if err := s.Connect(t.Context(), peer.AddrInfo{ID: target, Addrs: []ma.Multiaddr{ma.StringCast(p2psim.Addr(0, port))}}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.NewStream(t.Context(), target, "/metastate/push/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = st.Write(frame(1, []byte{0x82, 0x09, 0x81, 0x41, 0x01})) // a kind of a later version
+		if got, err := io.ReadAll(st); len(got) != 0 || err == nil {
+			t.Errorf("%x, %v", got, err)
+		}
+	})
+}

@@ -30,6 +30,8 @@ type World struct {
 	Genesis *protocol.Record
 	Ref     protocol.Ref  // the checkpoint that the next record cites
 	Heads   []protocol.ID // of the covered control plane: parents of the next record
+	Time    int64         // that the next record claims. It decides nothing, so that what
+	// comes out must be the same with another, though every id differs.
 
 	tb       testing.TB
 	founding []identity.SigningKey
@@ -68,7 +70,7 @@ func Charter(tb testing.TB) charter.Charter {
 // New draws a genesis with one founding key for each founder.
 func New(tb testing.TB, c charter.Charter, founders ...string) *World {
 	tb.Helper()
-	w := &World{tb: tb, people: map[string]*person{}, chains: map[string]roll.Chain{}, before: map[string]roll.Chain{}}
+	w := &World{tb: tb, Time: Start, people: map[string]*person{}, chains: map[string]roll.Chain{}, before: map[string]roll.Chain{}}
 	for _, f := range founders {
 		w.founding = append(w.founding, Key("founding/"+f))
 	}
@@ -124,7 +126,7 @@ func (w *World) begin(name string, cosigner identity.SigningKey) []*protocol.Rec
 	w.tb.Helper()
 	p := &person{key: Key("persona/" + name)}
 	h := protocol.Header{
-		Metastate: w.Genesis.ID(), Kind: protocol.Inception, Key: p.key.Public(), Time: Start,
+		Metastate: w.Genesis.ID(), Kind: protocol.Inception, Key: p.key.Public(), Time: w.Time,
 		Cosigners: []identity.PublicKey{cosigner.Public()}, Parents: []protocol.ID{w.Genesis.ID()},
 	}
 	r := w.sign(h, identity.Inception{Next: identity.Commit(Key("next/" + name).Public()), Name: name}, nil, p.key, cosigner)
@@ -142,7 +144,7 @@ func (w *World) Grant(name, device string, how How) *protocol.Record {
 		p.chain = w.before["persona/"+name]
 	}
 	h := protocol.Header{
-		Metastate: w.Genesis.ID(), Kind: protocol.Grant, Persona: p.id, Key: p.key.Public(), Time: Start,
+		Metastate: w.Genesis.ID(), Kind: protocol.Grant, Persona: p.id, Key: p.key.Public(), Time: w.Time,
 		Cosigners: []identity.PublicKey{dev.Public()}, Seq: p.chain.Next, Prev: p.chain.Head, Checkpoint: w.Ref,
 		Parents: w.parents(p.chain.Head, how),
 	}
@@ -183,7 +185,7 @@ func (w *World) header(device string, kind protocol.Kind, how How) protocol.Head
 	}
 	h := protocol.Header{
 		Metastate: w.Genesis.ID(), Kind: kind, Persona: w.Persona(name), Key: Key("device/" + device).Public(),
-		Checkpoint: w.Ref, Time: Start,
+		Checkpoint: w.Ref, Time: w.Time,
 	}
 	if how.Ref != (protocol.Ref{}) {
 		h.Checkpoint = how.Ref

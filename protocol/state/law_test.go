@@ -1,0 +1,302 @@
+package state_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
+)
+
+// A crowd is a metastate of four with an open poll, an invite, and people who
+// write anything at all.
+type crowd struct {
+	w       *statetest.World
+	s       *state.State
+	poll    protocol.ID
+	invites []protocol.ID
+	made    []*protocol.Record // since the last checkpoint
+	news    int
+}
+
+func newCrowd(t testing.TB) *crowd {
+	w := statetest.New(t, statetest.Charter(t), "alice", "bob")
+	c := &crowd{w: w}
+	s, err := state.Begin(w.Genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.s = s
+	c.made = w.Founding("alice", "bob")
+	c.cover()
+	i := w.Invite("alice", "door", 3, statetest.Start+1e6, statetest.How{})
+	p := w.Propose("alice", "question", "ordinary", 1e6, statetest.How{})
+	c.made = []*protocol.Record{
+		i, p, w.Admit("alice", "dana", "door", i.ID(), statetest.How{After: []*protocol.Record{i}}),
+		w.Admit("bob", "eve", "door", i.ID(), statetest.How{After: []*protocol.Record{i}}),
+	}
+	c.poll, c.invites = p.ID(), []protocol.ID{i.ID()}
+	c.cover()
+	return c
+}
+
+// cover makes everything since the last checkpoint final.
+func (c *crowd) cover() {
+	c.s, _ = c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 3600})
+	c.w.Cover(protocol.Ref{Height: c.s.Height(), ID: protocol.Sum(fmt.Append(nil, c.s.Height()))}, c.made...)
+	c.made = nil
+}
+
+var kinds = []protocol.Kind{
+	protocol.Grant, protocol.Invite, protocol.InviteRevoke, protocol.Admit, protocol.Leave, protocol.Suspend,
+	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, "poetry",
+}
+
+// fields are the names that bodies of any kind have.
+var fields = []string{
+	"key", "uses", "expires", "invite", "persona", "reason", "office", "personas", "title", "text", "method", "options",
+	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x",
+}
+
+// write draws a record that somebody might write: sense or nonsense, forked or
+// not, under whatever name.
+func (c *crowd) write(t *rapid.T) {
+	how := statetest.How{Fork: rapid.IntRange(0, 4).Draw(t, "fork") == 0, Seq: rapid.Uint64Range(0, 2).Draw(t, "seq")}
+	for range rapid.IntRange(0, 2).Draw(t, "parents") {
+		if r := pick(t, c.made, nil); r != nil && r.Plane() == protocol.Control {
+			how.After = append(how.After, r)
+		}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "impostor") == 0 {
+		how.Persona = rapid.SampledFrom([]string{"alice", "dana"}).Draw(t, "as")
+	}
+	by := rapid.SampledFrom([]string{"alice", "alice/2", "bob", "dana", "dana/2", "eve"}).Draw(t, "by")
+	target := c.w.Persona(rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "target"))
+	act := rapid.IntRange(0, 13).Draw(t, "act")
+	var r *protocol.Record
+	switch act {
+	case 0:
+		r = c.w.Invite(by, fmt.Sprint("door", len(c.invites)%2), 2, c.s.AsOf()+1e6, how)
+		c.invites = append(c.invites, r.ID())
+	case 1:
+		r = c.w.Record(by, protocol.InviteRevoke, roll.InviteRevokeBody{Invite: pick(t, c.invites, protocol.ID{})}, how)
+	case 2, 3, 4:
+		c.news++
+		r = c.w.Admit(by, fmt.Sprint("new", c.news%3), rapid.SampledFrom([]string{"door", "door0", "door1"}).Draw(t, "door"), pick(t, c.invites, protocol.ID{}), how)
+	case 5:
+		r = c.w.Record(by, protocol.Admit, roll.AdmitBody{Persona: target}, how)
+	case 6:
+		r = c.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
+	case 7:
+		r = c.w.Record(by, protocol.Suspend, roll.SuspendBody{Persona: target, Reason: "harm"}, how)
+	case 8:
+		office := rapid.SampledFrom([]string{"clerk", "registrar", "king"}).Draw(t, "office")
+		r = c.w.Record(by, protocol.Appoint, roll.AppointBody{Office: office, Personas: []protocol.ID{target}}, how)
+	case 9:
+		r = c.w.Propose(by, "question", "ordinary", 3600, how)
+	case 10, 11:
+		r = c.w.Ballot(by, c.poll, rapid.SampledFrom([]string{"yes", "no", "perhaps"}).Draw(t, "choice"), how)
+	case 12:
+		name := rapid.SampledFrom([]string{"alice", "bob", "dana"}).Draw(t, "of")
+		r = c.w.Grant(name, rapid.SampledFrom([]string{"alice/2", "dana/2", "spare"}).Draw(t, "device"), how)
+	default:
+		r = c.nonsense(t, by, how)
+	}
+	c.made = append(c.made, r)
+}
+
+// nonsense draws a record of any kind with any body.
+func (c *crowd) nonsense(t *rapid.T, by string, how statetest.How) *protocol.Record {
+	kind := rapid.SampledFrom(kinds).Draw(t, "kind")
+	body := map[string]any{}
+	for _, f := range rapid.SliceOfNDistinct(rapid.SampledFrom(fields), 0, 5, rapid.ID).Draw(t, "fields") {
+		body[f] = value(t, 0)
+	}
+	switch kind {
+	case protocol.Ballot:
+		return c.w.Bulk(by, kind, c.poll, body, how)
+	case protocol.Admit:
+		if rapid.Bool().Draw(t, "carrying") {
+			how.Carried = append(how.Carried, c.w.Record(by, "poetry", body, statetest.How{}))
+		}
+	case protocol.Inception:
+		key, founding := statetest.Key(by+"/nonsense"), statetest.Key("founding/alice")
+		h := protocol.Header{Metastate: c.w.Genesis.ID(), Kind: kind, Key: key.Public(), Cosigners: []identity.PublicKey{founding.Public()}}
+		r, err := protocol.Sign(h, body, nil, key, founding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	return c.w.Record(by, kind, body, how)
+}
+
+// value draws anything that canonical DAG-CBOR can say.
+func value(t *rapid.T, depth int) any {
+	switch rapid.IntRange(0, 8-2*min(depth, 1)).Draw(t, "type") {
+	case 0:
+		return rapid.Uint64().Draw(t, "uint")
+	case 1:
+		return rapid.Int64().Draw(t, "int")
+	case 2:
+		return rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "bytes")
+	case 3:
+		return rapid.String().Draw(t, "text")
+	case 4:
+		return rapid.Bool().Draw(t, "bool")
+	case 5:
+		return protocol.ID(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "link"))
+	case 6:
+		return statetest.Key(rapid.SampledFrom([]string{"device/alice", "x"}).Draw(t, "key")).Public()
+	case 7:
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) any { return value(t, depth+1) }), 0, 3).Draw(t, "list")
+	}
+	return map[string]any{rapid.SampledFrom(fields).Draw(t, "field"): value(t, depth+1)}
+}
+
+func pick[T any](t *rapid.T, list []T, none T) T {
+	if len(list) == 0 {
+		return none
+	}
+	return rapid.SampledFrom(list).Draw(t, "of those made")
+}
+
+// TestLawOrder is law 1 of SPEC §4: order, copies and how a set was gathered
+// don't matter, for records of any kind by anyone. It runs over three
+// checkpoints, so that states that no honest history reaches are among the
+// bases.
+func TestLawOrder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCrowd(t)
+		for range 3 {
+			for range rapid.IntRange(1, 10).Draw(rt, "records") {
+				c.write(rt)
+			}
+			base := c.s.Root()
+			for _, provisional := range []bool{true, false} {
+				step := state.Step{Records: c.made, AsOf: c.s.AsOf() + 3600, Provisional: provisional}
+				next, verdicts := c.s.Advance(step)
+				want := byRecord(verdicts)
+				if len(want) != len(verdicts) || len(want) != len(distinct(c.made)) {
+					rt.Fatalf("%d verdicts, %d distinct, on %d records", len(verdicts), len(want), len(distinct(c.made)))
+				}
+				for range 3 {
+					step.Records = rapid.Permutation(append(slices.Clone(c.made), c.made...)).Draw(rt, "order")
+					again, verdicts := c.s.Advance(step)
+					if again.Root() != next.Root() || !maps.Equal(byRecord(verdicts), want) {
+						rt.Fatalf("another order, another state: %v, not %v", byRecord(verdicts), want)
+					}
+				}
+				checkState(rt, next)
+			}
+			if c.s.Root() != base {
+				rt.Fatal("advancing changed the state it began from")
+			}
+			c.cover()
+		}
+	})
+}
+
+func distinct(list []*protocol.Record) map[protocol.ID]bool {
+	m := map[protocol.ID]bool{}
+	for _, r := range list {
+		m[r.ID()] = true
+	}
+	return m
+}
+
+// checkState holds a state to what must be so of every state: counts and
+// indexes agree with the entries, caps hold, and every entry proves.
+func checkState(t *rapid.T, s *state.State) {
+	full, root := uint64(0), s.Root()
+	for m := range s.Roll().Members() {
+		if m.Standing() == roll.Full {
+			full++
+		}
+		if (m.Standing() == roll.Suspended) != (m.Until != 0) {
+			t.Fatalf("%s until %d", m.Standing(), m.Until)
+		}
+		if len(m.Devices) > roll.MaxDevices || len(m.Because) > 16 || len(m.Spans) > 32 {
+			t.Fatalf("an entry over its caps: %+v", m)
+		}
+		if err := state.VerifyMember(root, m.Persona, s.ProveMember(m.Persona)); err != nil {
+			t.Fatal(err)
+		}
+		if m.Until != 0 {
+			if at, ok := s.NextDeadline(); !ok || at > m.Until {
+				t.Fatal("a suspension that nothing ends")
+			}
+		}
+	}
+	if s.Roll().Size() != full || len(s.Roll().Clerks()) == 0 {
+		t.Fatalf("size %d of %d full, %d clerks", s.Roll().Size(), full, len(s.Roll().Clerks()))
+	}
+	for p := range s.Decisions().Polls() {
+		if at, ok := s.NextDeadline(); p.Next != 0 && (!ok || at > p.Next) {
+			t.Fatal("a phase that nothing ends")
+		}
+		if n := uint64(p.Ballots.Len()); n > p.Electorate {
+			t.Fatalf("%d ballots of %d who may vote", n, p.Electorate)
+		}
+	}
+	for id, i := range s.Roll().Invites() {
+		if i.Used > i.Uses {
+			t.Fatalf("invite %s used %d times of %d", id, i.Used, i.Uses)
+		}
+	}
+}
+
+// TestLawProvisional: with no time gone by, what a view says of the roll is
+// what a checkpoint over the same records makes final.
+func TestLawProvisional(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCrowd(t)
+		for range rapid.IntRange(1, 12).Draw(rt, "records") {
+			c.write(rt)
+		}
+		view, said := c.s.Advance(state.Step{Records: c.made, Provisional: true})
+		final, made := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf()})
+		if view.Roll().Roots() != final.Roll().Roots() || !maps.Equal(byRecord(said), byRecord(made)) {
+			rt.Fatal("the view shows another roll than the checkpoint makes")
+		}
+		for p := range view.Decisions().Polls() {
+			q := final.Decisions().Poll(p.Proposal)
+			if q.Ballots.Root() != p.Ballots.Root() || q.Refused != p.Refused {
+				rt.Fatal("the view counts other ballots than the checkpoint")
+			}
+			if old := c.s.Decisions().Poll(p.Proposal); old == nil && p.Phase != "draft" || old != nil && p.Phase != old.Phase {
+				rt.Fatalf("a view moved a proposal to %s", p.Phase)
+			}
+		}
+	})
+}
+
+// TestLawNoRetroaction is rule 1 of SPEC §4: records after a checkpoint erase
+// no admission, grant or ballot that it covers.
+func TestLawNoRetroaction(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCrowd(t)
+		for range rapid.IntRange(1, 12).Draw(rt, "records") {
+			c.write(rt)
+		}
+		next, _ := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 1})
+		for m := range c.s.Roll().Members() {
+			n := next.Roll().Member(m.Persona)
+			if n == nil || n.Founder != m.Founder || n.Key != m.Key || n.StandingAt(c.s.Height()) != m.Standing() {
+				rt.Fatalf("was %+v, is %+v", m, n)
+			}
+			for _, k := range m.Devices {
+				if d := next.Roll().Device(k); d == nil || d.Chain.Next < c.s.Roll().Device(k).Chain.Next {
+					rt.Fatal("a device's final chain changed")
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,345 @@
+package state_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
+)
+
+// TestScenarios plays testdata/*.txt, whose language testdata/README.md tells.
+// Each is played with several claimed times, and so with other ids: what a
+// scenario expects may not hang on the order of ids.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d scenarios, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for salt := range int64(4) {
+				p := &play{t: t, c: statetest.Charter(t), salt: salt, drawn: map[string]*protocol.Record{}, verdicts: map[protocol.ID]protocol.Verdict{}}
+				for i, line := range strings.Split(string(text), "\n") {
+					p.at = fmt.Sprintf("%s:%d: %s (salt %d)", file, i+1, line, salt)
+					line, _, _ = strings.Cut(line, "#")
+					if words := strings.Fields(line); len(words) > 0 {
+						p.line(words)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A play is one scenario under way.
+type play struct {
+	t        *testing.T
+	at       string // the line being played
+	salt     int64
+	c        charter.Charter
+	w        *statetest.World
+	s        *state.State // final
+	view     *state.State // what expectations look at
+	drawn    map[string]*protocol.Record
+	open     []*protocol.Record // drawn and not covered
+	verdicts map[protocol.ID]protocol.Verdict
+}
+
+func (p *play) fail(format string, args ...any) {
+	p.t.Helper()
+	p.t.Fatalf("%s\n\t%s", p.at, fmt.Sprintf(format, args...))
+}
+
+func (p *play) line(words []string) {
+	switch label, ok := strings.CutSuffix(words[0], ":"); {
+	case ok:
+		p.drawn[label] = p.draw(label, words[1], words[2], words[3:])
+		p.open = append(p.open, p.drawn[label])
+	case words[0] == "charter":
+		for _, w := range words[1:] {
+			p.parameter(w)
+		}
+	case words[0] == "founders":
+		p.found(words[1:])
+	case words[0] == "checkpoint":
+		p.checkpoint(p.seconds(words[1]), p.named(words[2:]))
+	case words[0] == "view":
+		p.view = p.advance(state.Step{Records: p.named(words[1:]), Provisional: true})
+	case words[0] == "expect":
+		p.expect(words[1], words[2:])
+	default:
+		p.fail("no such statement")
+	}
+}
+
+func (p *play) found(names []string) {
+	p.w = statetest.New(p.t, p.c, names...)
+	p.w.Time += p.salt
+	s, err := state.Begin(p.w.Genesis)
+	if err != nil {
+		p.fail("%v", err)
+	}
+	p.s = s
+	p.checkpoint(statetest.Start, p.w.Founding(names...))
+}
+
+// named are the records with these labels, all uncovered ones if none is named.
+func (p *play) named(labels []string) (list []*protocol.Record) {
+	for _, l := range labels {
+		list = append(list, p.record(l))
+	}
+	if len(labels) == 0 {
+		return p.open
+	}
+	return list
+}
+
+func (p *play) record(label string) *protocol.Record {
+	if p.drawn[label] == nil {
+		p.fail("nothing is called %s", label)
+	}
+	return p.drawn[label]
+}
+
+// seconds reads "+36h" as a checkpoint time, counted from the genesis.
+func (p *play) seconds(word string) int64 {
+	d, err := time.ParseDuration(strings.TrimPrefix(word, "+"))
+	if err != nil {
+		p.fail("%v", err)
+	}
+	return statetest.Start + int64(d.Seconds())
+}
+
+func (p *play) checkpoint(asOf int64, records []*protocol.Record) {
+	records = slices.Clone(records)
+	p.s = p.advance(state.Step{Records: records, AsOf: asOf})
+	p.view = p.s
+	p.open = slices.DeleteFunc(slices.Clone(p.open), func(r *protocol.Record) bool { return slices.Contains(records, r) })
+	p.w.Cover(protocol.Ref{Height: p.s.Height(), ID: protocol.Sum(binary(p.s.Height()))}, records...)
+}
+
+func binary(n uint64) []byte { return []byte(strconv.FormatUint(n, 10)) }
+
+// advance advances over the records in many orders, with copies, and requires
+// that all give one state and one verdict on each record.
+func (p *play) advance(step state.Step) *state.State {
+	next, verdicts := p.s.Advance(step)
+	want := byRecord(verdicts)
+	if len(want) != len(step.Records) || len(verdicts) != len(want) {
+		p.fail("%d verdicts on %d records", len(verdicts), len(step.Records))
+	}
+	rng := rand.New(rand.NewPCG(uint64(p.salt), 1))
+	for range 20 {
+		step.Records = append(slices.Clone(step.Records), step.Records[:len(step.Records)/2]...)
+		rng.Shuffle(len(step.Records), func(i, j int) { step.Records[i], step.Records[j] = step.Records[j], step.Records[i] })
+		again, verdicts := p.s.Advance(step)
+		if again.Root() != next.Root() || !maps.Equal(byRecord(verdicts), want) {
+			p.fail("another order gives another state: %v, not %v", verdicts, want)
+		}
+		step.Records = slices.CompactFunc(slices.SortedFunc(slices.Values(step.Records), byID), func(a, b *protocol.Record) bool { return a == b })
+	}
+	maps.Copy(p.verdicts, want)
+	return next
+}
+
+func byID(a, b *protocol.Record) int { return a.ID().Compare(b.ID()) }
+
+func byRecord(list []protocol.Verdict) map[protocol.ID]protocol.Verdict {
+	m := map[protocol.ID]protocol.Verdict{}
+	for _, v := range list {
+		m[v.Record] = v
+	}
+	return m
+}
+
+// how takes the words off the end of a line that say in what a record differs.
+func (p *play) how(args []string) (how statetest.How, rest []string) {
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "fork":
+			how.Fork = true
+		case "after":
+			i++
+			for l := range strings.SplitSeq(args[i], ",") {
+				how.After = append(how.After, p.record(l))
+			}
+		case "seq":
+			i++
+			how.Seq, _ = strconv.ParseUint(args[i], 10, 8)
+		case "as":
+			i++
+			how.Persona = args[i]
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return how, rest
+}
+
+func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
+	how, args := p.how(args)
+	arg := func(i int) string {
+		if i >= len(args) {
+			p.fail("a word is missing")
+		}
+		return args[i]
+	}
+	personas := func(names []string) (ids []protocol.ID) {
+		for _, n := range names {
+			ids = append(ids, p.w.Persona(n))
+		}
+		slices.SortFunc(ids, protocol.ID.Compare)
+		return ids
+	}
+	switch verb {
+	case "invite":
+		uses, _ := strconv.ParseUint(arg(0), 10, 64)
+		return p.w.Invite(by, label, uses, p.seconds(arg(1)), how)
+	case "revoke":
+		return p.w.Record(by, protocol.InviteRevoke, roll.InviteRevokeBody{Invite: p.record(arg(0)).ID()}, how)
+	case "admit":
+		return p.w.Admit(by, arg(0), arg(1), p.record(arg(1)).ID(), how)
+	case "approve":
+		return p.w.Approve(by, arg(0), how)
+	case "grant":
+		return p.w.Grant(by, arg(0), how)
+	case "suspend":
+		return p.w.Record(by, protocol.Suspend, roll.SuspendBody{Persona: p.w.Persona(arg(0)), Reason: "harm"}, how)
+	case "leave":
+		return p.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
+	case "appoint":
+		return p.w.Record(by, protocol.Appoint, roll.AppointBody{Office: arg(0), Personas: personas(args[1:])}, how)
+	case "propose":
+		return p.w.Propose(by, label, arg(0), p.seconds(arg(1))-statetest.Start, how)
+	case "vote":
+		return p.w.Ballot(by, p.record(arg(0)).ID(), arg(1), how)
+	case "nonsense":
+		return p.w.Record(by, protocol.Kind(arg(0)), map[string]int{label: 1}, how)
+	}
+	p.fail("no such act")
+	return nil
+}
+
+// parameter changes the charter: "suspend=72h", "clerk.seats=3",
+// "ordinary.contest=1h".
+func (p *play) parameter(word string) {
+	name, value, _ := strings.Cut(word, "=")
+	of, field, _ := strings.Cut(name, ".")
+	n, _ := strconv.ParseUint(value, 10, 64)
+	duration := func() int64 { return p.seconds(value) - statetest.Start }
+	if i := slices.IndexFunc(p.c.Offices, func(o charter.Office) bool { return o.Name == of }); i >= 0 {
+		p.c.Offices[i].Seats = n
+		return
+	}
+	if i := slices.IndexFunc(p.c.Classes, func(c charter.Class) bool { return c.Name == of }); i >= 0 {
+		c := &p.c.Classes[i]
+		periods := map[string]*int64{"discussion": &c.Discussion, "freeze": &c.Freeze, "voting": &c.Voting, "contest": &c.Contest, "exit": &c.Exit}
+		switch {
+		case periods[field] != nil:
+			*periods[field] = duration()
+		case field == "quorum":
+			c.Quorum, _ = charter.ParseFraction(value)
+		case field == "of":
+			c.Of = value
+		default:
+			p.fail("no such parameter")
+		}
+		return
+	}
+	switch name {
+	case "suspend":
+		p.c.Suspend = duration()
+	case "policy":
+		p.c.Admission.Policy = value
+	case "invites":
+		p.c.Admission.Invites = value
+	case "registrars":
+		p.c.Admission.Registrars = n
+	default:
+		p.fail("no such parameter")
+	}
+}
+
+func (p *play) expect(what string, args []string) {
+	got := strings.Join(p.observe(what, len(args)), " ")
+	if want := strings.Join(args, " "); got != want {
+		p.fail("got %s", got)
+	}
+}
+
+// observe says what is so of a name, in at most n words.
+func (p *play) observe(what string, n int) (out []string) {
+	defer func() {
+		if what != "clerks" {
+			out = out[:min(n, len(out))]
+		}
+	}()
+	switch r := p.drawn[what]; {
+	case what == "clerks":
+		for name := range strings.FieldsSeq("alice bob carol dana eve frank") {
+			key := statetest.Key("device/" + name).Public()
+			if slices.ContainsFunc(p.view.Roll().Clerks(), func(c roll.Clerkship) bool { return c.Key == key }) {
+				out = append(out, name)
+			}
+		}
+		return out
+	case what == "due":
+		at, ok := p.view.NextDeadline()
+		if !ok {
+			return []string{"never"}
+		}
+		return []string{"+" + strings.TrimSuffix((time.Duration(at-statetest.Start) * time.Second).String(), "0m0s")}
+	case what == "size":
+		return []string{strconv.FormatUint(p.view.Roll().Size(), 10)}
+	case r == nil && strings.Contains(what, "/"):
+		if d := p.view.Roll().Device(statetest.Key("device/" + what).Public()); d.Live(p.view.AsOf()) {
+			return []string{"live"}
+		}
+		return []string{"dead"}
+	case r == nil:
+		m := p.view.Roll().Member(p.w.Persona(what))
+		if m == nil {
+			return []string{"unknown"}
+		}
+		return slices.Concat([]string{string(m.Standing())}, m.Offices, []string{"-"})
+	}
+	if poll := p.view.Decisions().Poll(p.drawn[what].ID()); poll != nil && n != 2 {
+		return pollWords(p.t, poll)
+	}
+	v := p.verdicts[p.drawn[what].ID()]
+	return []string{map[bool]string{true: "stands", false: "void"}[v.Stands], string(v.Rule)}
+}
+
+// pollWords are a poll's phase, its tally, and how many could vote and were
+// refused.
+func pollWords(t *testing.T, poll *decision.Poll) []string {
+	c := statetest.Charter(t)
+	class, _ := c.Class(poll.Body.Class)
+	tally, err := poll.Tally(decision.Rule(class))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{string(poll.Phase)}
+	for _, o := range tally.Votes {
+		out = append(out, fmt.Sprintf("%s=%d", o.Name, o.N))
+	}
+	return append(out, fmt.Sprintf("of=%d", poll.Electorate), fmt.Sprintf("refused=%d", poll.Refused))
+}
+
