@@ -14,6 +14,32 @@ import (
 // maxWanted bounds certificates that wait for the ones before them.
 const maxWanted = 64
 
+// finality is how far a ledger's checkpoints go, and what stands in the way of
+// the next. Its ledger locks.
+type finality struct {
+	tip      checkpoint.Tip
+	heights  []protocol.ID                     // id of the checkpoint at index+1
+	chunks   chunkCache                        // lists of ids that values name
+	trouble  error                             // why finality stopped; nil if it has not
+	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
+	needed   map[protocol.ID]bool              // what a waiting certificate covers and is not held
+	verdicts map[protocol.ID]protocol.Verdict  // on covered records, since this node started
+}
+
+func newFinality() finality {
+	return finality{
+		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{}, verdicts: map[protocol.ID]protocol.Verdict{},
+	}
+}
+
+// CheckpointID is the id of the final checkpoint at a height.
+func (f *finality) CheckpointID(height uint64) (protocol.ID, bool) {
+	if height == 0 || height > uint64(len(f.heights)) {
+		return protocol.ID{}, false
+	}
+	return f.heights[height-1], true
+}
+
 // errWaiting says that a certificate waits for records, chunks or the
 // certificates before it.
 var errWaiting = errors.New("node: the certificate waits for what it covers")
@@ -216,18 +242,6 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	var d delivery
 	if err := l.take(l.pending.releaseHeight(), &d); err != nil {
 		l.log.Warn("storing records that waited for a checkpoint", "cause", err)
-	}
-}
-
-// settle takes a record out of the open ones.
-func (l *ledger) settle(r *protocol.Record) {
-	if _, ok := l.open[r.ID()]; !ok {
-		return
-	}
-	delete(l.open, r.ID())
-	at := placeOf(r.Header())
-	if l.places[at]--; l.places[at] == 0 {
-		delete(l.places, at)
 	}
 }
 

@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
-	"github.com/metastate-p2p/metastate/protocol/merkle"
-	"github.com/metastate-p2p/metastate/protocol/reconcile"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -31,29 +27,10 @@ type ledger struct {
 	changed   func() // called without mu after anything was taken in
 
 	mu       sync.Mutex
-	tip      checkpoint.Tip                     // guarded by mu, like all below
-	heights  []protocol.ID                      // id of the checkpoint at index+1
-	headers  map[protocol.ID]protocol.Header    // of control records held
-	open     map[protocol.ID]*held              // held and not covered
-	sets     map[protocol.ID]merkle.Set         // ids held, by subject; zero: control
-	stale    map[protocol.ID]bool               // sets whose digest is out of date
-	digests  reconcile.Index                    // of sets
-	ends     map[identity.PublicKey]protocol.ID // last control record of each chain
-	places   map[place]int                      // open records at each place of a chain
-	needed   map[protocol.ID]bool               // what a waiting certificate covers and is not held
-	heads    map[protocol.ID]bool               // control records that nothing follows
-	pending  pool                               // records that wait for others
-	chunks   chunkCache                         // lists of ids that values name
-	trouble  error                              // why finality stopped; nil if it has not
-	snap     *Snapshot                          // the view of what is held; nil if out of date
-	wanted   map[uint64]checkpoint.Certificate  // certificates that wait for records
-	verdicts map[protocol.ID]protocol.Verdict   // on covered records, since this node started
-}
-
-// held is an uncovered record and when it came.
-type held struct {
-	*protocol.Record
-	at time.Time
+	holdings           // guarded by mu, like all below
+	finality           //
+	pending  pool      // records that wait for others
+	snap     *Snapshot // the view of what is held; nil if out of date
 }
 
 // A Snapshot is a metastate as this node sees it. It is immutable.
@@ -70,10 +47,7 @@ type Snapshot struct {
 func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, changed func()) (*ledger, error) {
 	l := &ledger{
 		metastate: metastate, store: st, log: log, now: time.Now, changed: changed,
-		headers: map[protocol.ID]protocol.Header{}, open: map[protocol.ID]*held{},
-		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{}, ends: map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
-		places: map[place]int{}, needed: map[protocol.ID]bool{},
-		wanted: map[uint64]checkpoint.Certificate{}, verdicts: map[protocol.ID]protocol.Verdict{},
+		holdings: newHoldings(), finality: newFinality(),
 	}
 	inner, err := st.Get(metastate)
 	if err != nil {
@@ -152,38 +126,9 @@ const verifyBatch = 1024 // records verified together
 
 // index adds a stored record to what is held.
 func (l *ledger) index(r *protocol.Record) {
-	h := r.Header()
-	l.open[r.ID()] = &held{r, l.now()}
-	l.places[placeOf(h)]++
+	l.add(r, l.now())
 	delete(l.needed, r.ID())
-	l.sets[h.Subject] = l.sets[h.Subject].Add(r.ID())
-	l.stale[h.Subject] = true
 	l.snap = nil
-	if r.Plane() == protocol.Bulk {
-		return
-	}
-	l.headers[r.ID()] = h
-	for _, p := range append(slices.Clone(h.Parents), h.Prev) {
-		delete(l.heads, p)
-	}
-	l.heads[r.ID()] = true
-	if end, ok := l.ends[h.Key]; !ok || l.headers[end].Seq < h.Seq {
-		l.ends[h.Key] = r.ID()
-	}
-}
-
-// Header is the header of a held control record.
-func (l *ledger) Header(id protocol.ID) (protocol.Header, bool) {
-	h, ok := l.headers[id]
-	return h, ok
-}
-
-// CheckpointID is the id of the final checkpoint at a height.
-func (l *ledger) CheckpointID(height uint64) (protocol.ID, bool) {
-	if height == 0 || height > uint64(len(l.heights)) {
-		return protocol.ID{}, false
-	}
-	return l.heights[height-1], true
 }
 
 // A delivery is what became of records offered to the ledger.
@@ -233,8 +178,6 @@ func idOf(inner []byte) protocol.ID {
 	}
 	return protocol.Sum(payload)
 }
-
-func (l *ledger) holds(r *protocol.Record) bool { return l.sets[r.Header().Subject].Has(r.ID()) }
 
 // take checks records and whatever waited for them, and stores those that may
 // be. Caller holds mu.
@@ -288,20 +231,6 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 	}
 	return nil
 }
-
-// A place is where a record stands: a device's chain, or a voter's ballots in a
-// subject, and the number there.
-type place struct {
-	key     identity.PublicKey
-	subject protocol.ID
-	seq     uint64
-}
-
-func placeOf(h protocol.Header) place { return place{h.Key, h.Subject, h.Seq} }
-
-// third reports whether two rivals of r are held. Two are proof enough of what
-// the device did.
-func (l *ledger) third(r *protocol.Record) bool { return l.places[placeOf(r.Header())] >= 2 }
 
 // overlay is the ledger with records that are about to be stored.
 type overlay struct {
@@ -361,12 +290,6 @@ func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protoc
 		return nil, &Error{Code: "refused", Exit: ExitRefused, Message: "the record repeats one that is held already"}
 	}
 	return r, nil
-}
-
-// parents are up to 16 heads of the control plane, rising.
-func (l *ledger) parents() []protocol.ID {
-	heads := slices.SortedFunc(maps.Keys(l.heads), protocol.ID.Compare)
-	return heads[:min(len(heads), protocol.MaxParents)]
 }
 
 // nextBulk is the number of an author's next record in a subject.
