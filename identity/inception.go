@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on the bodies of persona-key records (SPEC §3). Times are in seconds.
+// Bounds on the bodies of persona-key records (SPEC §3.3). Times are in seconds.
 const (
 	MaxNameBytes = 64
 

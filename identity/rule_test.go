@@ -20,7 +20,7 @@ func hram(r, a, msg []byte) *scalar.Scalar {
 	return s
 }
 
-// ruleByHand is the rule of the package as a reader of SPEC §2.3 would write it,
+// ruleByHand is the rule of the package as a reader of SPEC §2.4 would write it,
 // slow and without the verifier's code.
 func ruleByHand(t triple) bool {
 	if len(t.sig) != 64 {

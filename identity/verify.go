@@ -7,7 +7,7 @@ import (
 	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
-// The verification rule (SPEC §2.3). Given A, R ‖ s and M, accept iff
+// The verification rule (SPEC §2.4). Given A, R ‖ s and M, accept iff
 //
 //	s < L, as a canonical little-endian integer        (ZIP-215)
 //	R decodes to a point, in any encoding               (ZIP-215)

@@ -30,7 +30,7 @@ func Example() {
 	check(err)
 	_, err = boris.Join(ctx, node.JoinRequest{Link: invite.Link, As: "Boris"})
 	check(err)
-	b, err := boris.Community("Free Coders")
+	b, err := boris.Community("")
 	check(err)
 	await(ctx, b, func() bool { return b.Status().Standing == "member" })
 

@@ -36,7 +36,7 @@ var (
 )
 
 // An Epoch seals what leaves a node, so that relays and eavesdroppers see
-// neither content nor authors (SPEC §3). It is safe for concurrent use.
+// neither content nor authors (SPEC §3.1). It is safe for concurrent use.
 type Epoch struct {
 	tag      [epochTagSize]byte
 	macKey   []byte

@@ -3,7 +3,7 @@
 //
 // A [Store] is one directory with one 32-byte key. Records are kept as the
 // bytes received (the inner form: payload and signatures), keyed by their id,
-// listed by set (the control plane or one subject, SPEC §6) and in order of
+// listed by set (the control plane or one subject, SPEC §6.2) and in order of
 // arrival (the log). Arrival order is the caller's promise that parents precede
 // children; the store only preserves it.
 //

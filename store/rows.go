@@ -144,7 +144,7 @@ func (m rowMAC) readSet(k, v []byte) (p place, err error) {
 }
 
 // splitInner takes a record's inner form apart: a canonical CBOR array of two
-// byte strings, payload and signatures (SPEC §2). Both share inner's memory.
+// byte strings, payload and signatures (SPEC §2.3). Both share inner's memory.
 func splitInner(inner []byte) (payload, signatures []byte, err error) {
 	r := dagcbor.NewReader(inner)
 	if n := r.Array(2); r.Err() == nil && n != 2 {

@@ -58,12 +58,20 @@ func locked() error {
 	}
 }
 
+// readPassphrase reads the passphrase file, and warns if others can too.
+func (a *app) readPassphrase() ([]byte, error) {
+	if err := vault.CheckPassphraseFile(a.opts.passphraseFile); err != nil {
+		fmt.Fprintf(a.stderr, "warning: others can read the passphrase file; run: chmod 600 %q\n", a.opts.passphraseFile)
+	}
+	return vault.ReadPassphraseFile(a.opts.passphraseFile)
+}
+
 // newPassphrase is the passphrase for a vault that is to be made. The caller
 // wipes it.
 func (a *app) newPassphrase() ([]byte, error) {
 	switch {
 	case a.opts.passphraseFile != "":
-		return vault.ReadPassphraseFile(a.opts.passphraseFile)
+		return a.readPassphrase()
 	case a.onTerminal():
 		return a.promptNew()
 	}
@@ -79,7 +87,7 @@ func (a *app) newPassphrase() ([]byte, error) {
 // one from the terminal.
 func unlocking[T any](a *app, request func(passphrase []byte) (T, error)) (v T, err error) {
 	if a.opts.passphraseFile != "" {
-		pass, err := vault.ReadPassphraseFile(a.opts.passphraseFile)
+		pass, err := a.readPassphrase()
 		if err != nil {
 			return v, err
 		}

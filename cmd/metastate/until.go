@@ -172,9 +172,10 @@ func await[T any](ctx context.Context, wait time.Duration, cond condition, ask f
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			return none, ctx.Err()
 		case <-limit.Done():
+			if ctx.Err() != nil { // interrupted
+				return none, ctx.Err()
+			}
 			return none, last.timedOut()
 		}
 	}

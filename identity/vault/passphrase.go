@@ -37,24 +37,28 @@ func normaliseNew(pass []byte) ([]byte, error) {
 	return p, err
 }
 
+// CheckPassphraseFile returns an error that wraps [ErrPermissions], with the
+// remedy, if others can read a passphrase file. It is a reason to warn: scripts
+// and containers mount such files with modes of their own.
+func CheckPassphraseFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() { // a pipe, or said when it is read
+		return nil
+	}
+	if err := checkPrivate(path, info, "600"); err != nil {
+		return fmt.Errorf("vault: passphrase file: %w", err)
+	}
+	return nil
+}
+
 // ReadPassphraseFile reads a passphrase from a file and drops one final line
-// end. A regular file that others can read is refused ([ErrPermissions]). The
-// caller wipes the result.
+// end. The caller wipes the result.
 func ReadPassphraseFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("vault: passphrase file: %w", withoutNotFound(err))
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("vault: passphrase file: %w", err)
-	}
-	if info.Mode().IsRegular() { // not a pipe
-		if err := checkPrivate(path, info, "600"); err != nil {
-			return nil, fmt.Errorf("vault: passphrase file: %w", err)
-		}
-	}
 	b := make([]byte, maxPassphrase+3)
 	n, err := io.ReadFull(f, b)
 	if err == nil {

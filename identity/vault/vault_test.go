@@ -364,8 +364,14 @@ func TestReadPassphraseFile(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadPassphraseFile(path); !errors.Is(err, ErrPermissions) {
+	if err := CheckPassphraseFile(path); !errors.Is(err, ErrPermissions) {
 		t.Error("readable by the group:", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckPassphraseFile(path); err != nil {
+		t.Error("private:", err)
 	}
 	if _, err := ReadPassphraseFile(path + "none"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrNotFound) {
 		t.Error("missing:", err)

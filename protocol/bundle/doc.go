@@ -1,5 +1,5 @@
 // Package bundle reads and writes records as one file, for a memory stick, a
-// mail, a backup: sneakernet (SPEC §9).
+// mail, a backup: sneakernet (SPEC §9.2).
 //
 // # Layout
 //

@@ -1,6 +1,6 @@
 package charter
 
-// The bounds of a charter (SPEC §5.1). Durations are seconds.
+// The bounds of a charter (SPEC §5.3). Durations are seconds.
 const (
 	MaxStatutes = 40 << 10 // bytes of UTF-8
 	MaxOffices  = 16
@@ -46,7 +46,7 @@ const (
 )
 
 // A Charter is a metastate's constitution: its statutes in words, and the
-// parameters that rules read (SPEC §5). It stands in the genesis record and
+// parameters that rules read (SPEC §5.3). It stands in the genesis record and
 // changes only by decision. Durations are seconds; all numbers are integers.
 type Charter struct {
 	Version   uint64    `cbor:"version" yaml:"version"`     // of this charter, from 1

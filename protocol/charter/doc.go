@@ -1,6 +1,6 @@
 // Package charter holds a metastate's constitution: who may join, which
 // offices there are, how each class of decision is taken, and the statutes
-// that members agree to (SPEC §5).
+// that members agree to (SPEC §5.3).
 //
 // # Terms
 //

@@ -22,7 +22,7 @@ type Signature struct {
 }
 
 // Certificate makes a value final: a quorum of clerks precommitted to it in
-// one round (SPEC §7.3). A parsed one is only well formed; [Certificate.Verify]
+// one round (SPEC §7.1). A parsed one is only well formed; [Certificate.Verify]
 // says whether it holds.
 type Certificate struct {
 	Value      []byte      `cbor:"v"` // as received, never encoded again

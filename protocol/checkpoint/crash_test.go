@@ -133,7 +133,7 @@ func goodRound(t *testing.T, self int) []Input {
 	return in
 }
 
-// SPEC §7.7: killed between any two outputs, a clerk never contradicts what it
+// SPEC §7.4: killed between any two outputs, a clerk never contradicts what it
 // may have sent.
 func TestCrashAtEveryStep(t *testing.T) {
 	for _, self := range []int{1, 2} { // the proposer of round 0, and of round 1

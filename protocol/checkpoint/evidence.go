@@ -21,7 +21,7 @@ type Claim struct {
 
 // Evidence proves that a clerk signed two different messages of one kind in
 // one round of one height, which an honest clerk never does, not even over a
-// crash (SPEC §7.8). It is small, because messages sign the value's id and not
+// crash (SPEC §7.5). It is small, because messages sign the value's id and not
 // its bytes, and needs nothing but the clerk's key to be checked.
 type Evidence struct {
 	Kind          Kind

@@ -91,7 +91,7 @@ type wireMessage struct {
 	ValidRound *uint32      `cbor:"l,omitempty"` // proposals; absent: none
 }
 
-// signingBytes is what a clerk signs (SPEC §7.3): the domain, the metastate,
+// signingBytes is what a clerk signs (SPEC §7.4): the domain, the metastate,
 // and every field that a message has, each of fixed length.
 func signingBytes(metastate protocol.ID, h Header) []byte {
 	b := make([]byte, 0, 128)

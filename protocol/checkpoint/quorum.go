@@ -14,7 +14,7 @@ func Quorum(n int) (f, q int) {
 }
 
 // Proposer returns the index, among n clerks, of the one whose turn it is to
-// propose in a round of a height (SPEC §7.5).
+// propose in a round of a height (SPEC §7.4).
 func Proposer(height uint64, round uint32, n int) int {
 	return int((height%uint64(n) + uint64(round)%uint64(n)) % uint64(n))
 }

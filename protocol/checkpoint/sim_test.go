@@ -397,7 +397,7 @@ func (w *world) agreed() error {
 	return nil
 }
 
-// SPEC §7.6: agreement at every seed, and a decision once the network heals.
+// SPEC §7.4: agreement at every seed, and a decision once the network heals.
 func TestSimulation(t *testing.T) {
 	seeds := uint64(42)
 	if testing.Short() {

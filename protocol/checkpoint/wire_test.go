@@ -42,7 +42,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	}
 }
 
-// SPEC §7.3: a signature holds for one metastate, clerk, kind, height, round,
+// SPEC §7.4: a signature holds for one metastate, clerk, kind, height, round,
 // value and valid round, and nothing else.
 func TestMessageSignatureBindsEveryField(t *testing.T) {
 	b := mustEncode(t, testValue(4, "v"))

@@ -2,8 +2,8 @@
 // values: a binary crit-bit trie whose root digest depends on the entries
 // alone, never on how they got there.
 //
-// A metastate's state root (SPEC §5), the digest of each replicated set (SPEC
-// §6) and the subtrees that two nodes compare to find their differences are
+// A metastate's state root (SPEC §6.3), the digest of each replicated set (SPEC
+// §6.2) and the subtrees that two nodes compare to find their differences are
 // all this one structure.
 //
 // # Terms
@@ -65,5 +65,5 @@
 //     map.
 //
 // Proofs speak about roots made by these rules. A root is trusted because
-// every node recomputes it (SPEC §5), not because a proof fits it.
+// every node recomputes it (SPEC §7.3), not because a proof fits it.
 package merkle

@@ -2,7 +2,7 @@
 // thousands of sets at once, without sending the sets.
 //
 // A node keeps a set of record ids for its control plane and for each subject
-// (SPEC §6), and an [Index] of their digests. Two nodes that meet compare the
+// (SPEC §6.2), and an [Index] of their digests. Two nodes that meet compare the
 // indexes, then the sets whose digests differ: the [Initiator] asks, the
 // [Responder] answers, both as pure functions of the bytes they are given.
 // Who carries the bytes, and who fetches the records afterwards, is not known

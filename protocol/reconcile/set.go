@@ -9,7 +9,7 @@ import (
 
 // Set is a set of ids that does not change while a session uses it.
 type Set interface {
-	// Range returns the digest (SPEC §6) and number of the ids that share
+	// Range returns the digest (SPEC §6.1) and number of the ids that share
 	// their first bits bits with prefix.
 	Range(prefix [32]byte, bits int) (digest [32]byte, count uint64, err error)
 	// Under yields those ids in ascending order. An error ends the iteration.

@@ -105,7 +105,7 @@ func always(rule func(*protocol.Record) protocol.Verdict) func(*protocol.Record)
 }
 
 // author is the member who made r with a device of theirs, judged in the base:
-// what is not final confers no power (SPEC §5.1, rule 2).
+// what is not final confers no power (SPEC §4.2, rule 1).
 func (b *Batch) author(r *protocol.Record) (*Member, bool) {
 	h := r.Header()
 	d := b.Base.Device(h.Key)

@@ -100,19 +100,23 @@ func Order(records []*protocol.Record) []*protocol.Record {
 // ordered are a step's records, control records with parents first.
 type ordered struct {
 	control, bulk []*protocol.Record
-	byID          map[protocol.ID]*protocol.Record
-	pasts         map[protocol.ID]map[protocol.ID]bool // ancestors, of records asked about
+	byID          map[protocol.ID]*protocol.Record // of control
+
+	// Made when somebody asks for the past of a record. Records are named by
+	// their places in control.
+	place map[protocol.ID]int
+	edges [][]int          // those that a record names as before it
+	pasts map[int][]uint64 // all before a record, a bit each; only of those asked about
 }
 
 // order sorts a step's records so that parents come first, and drops copies.
 // It uses a stack of its own: histories may be deeper than a goroutine's.
 func order(records []*protocol.Record) *ordered {
-	o := &ordered{
-		byID:  make(map[protocol.ID]*protocol.Record, len(records)),
-		pasts: map[protocol.ID]map[protocol.ID]bool{},
-	}
+	o := &ordered{byID: make(map[protocol.ID]*protocol.Record, len(records))}
 	for _, r := range records {
-		o.byID[r.ID()] = r
+		if r.Plane() == protocol.Control { // nothing comes after a bulk record
+			o.byID[r.ID()] = r
+		}
 	}
 	placed := make(map[protocol.ID]bool, len(records))
 	for _, r := range records {
@@ -159,21 +163,43 @@ func (o *ordered) appendAncestors(list []*protocol.Record, r *protocol.Record, d
 	return list
 }
 
-// past reports whether one record of the step is an ancestor of another.
+// past reports whether one control record of the step is an ancestor of
+// another.
 func (o *ordered) past(ancestor, of protocol.ID) bool {
-	seen, ok := o.pasts[of]
-	if !ok {
-		seen = map[protocol.ID]bool{}
-		stack := o.appendAncestors(nil, o.byID[of], seen)
+	if o.place == nil {
+		o.link()
+	}
+	i, ok := o.place[ancestor]
+	j, known := o.place[of]
+	if !ok || !known {
+		return false
+	}
+	seen := o.pasts[j]
+	if seen == nil {
+		seen = make([]uint64, len(o.control)/64+1)
+		stack := slices.Clone(o.edges[j])
 		for len(stack) > 0 {
-			r := stack[len(stack)-1]
+			k := stack[len(stack)-1]
 			stack = stack[:len(stack)-1]
-			if !seen[r.ID()] {
-				seen[r.ID()] = true
-				stack = o.appendAncestors(stack, r, seen)
+			if seen[k/64]&(1<<(k%64)) == 0 {
+				seen[k/64] |= 1 << (k % 64)
+				stack = append(stack, o.edges[k]...)
 			}
 		}
-		o.pasts[of] = seen
+		o.pasts[j] = seen
 	}
-	return seen[ancestor]
+	return seen[i/64]&(1<<(i%64)) != 0
+}
+
+// link notes the place of each control record, and of those it follows.
+func (o *ordered) link() {
+	o.place = make(map[protocol.ID]int, len(o.control))
+	o.edges = make([][]int, len(o.control))
+	o.pasts = map[int][]uint64{}
+	for i, r := range o.control {
+		o.place[r.ID()] = i
+		for _, p := range o.appendAncestors(nil, r, nil) {
+			o.edges[i] = append(o.edges[i], o.place[p.ID()])
+		}
+	}
 }

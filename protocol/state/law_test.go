@@ -70,7 +70,7 @@ var fields = []string{
 func (c *crowd) write(t *rapid.T) {
 	how := statetest.How{Fork: rapid.IntRange(0, 4).Draw(t, "fork") == 0, Seq: rapid.Uint64Range(0, 2).Draw(t, "seq")}
 	for range rapid.IntRange(0, 2).Draw(t, "parents") {
-		if r := pick(t, c.made, nil); r != nil && r.Plane() == protocol.Control {
+		if r := pick(t, c.made, nil); r != nil { // a ballot, too
 			how.After = append(how.After, r)
 		}
 	}

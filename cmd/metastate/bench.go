@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/cmd/metastate/internal/bench"
+)
+
+func (a *app) benchCommands() *cobra.Command {
+	return group(
+		"bench", "Measure this machine, each figure beside its bound",
+		a.benchCommand("verify", "Measure reading and verifying records", ""),
+		a.benchCommand("store", "Measure durable appends", "The files are written where the system keeps temporary ones (TMPDIR).\n"),
+		a.benchCommand("advance", "Measure what one record costs as a community grows",
+			"With --records over 100000 it compares that size, too: 1000000 takes minutes\nto make and some gigabytes of memory.\n"),
+		a.benchCommand("sync", "Measure a node that catches up with another on loopback",
+			"The files are written where the system keeps temporary ones (TMPDIR).\n"),
+	)
+}
+
+func (a *app) benchCommand(name, short, more string) *cobra.Command {
+	c := &cobra.Command{
+		Use: name, Short: short, Args: arguments(0, 0),
+		Long: short + ".\n\n" +
+			"Figures are medians over the runs, with the least and the greatest. A ratio is\n" +
+			"taken inside each run and shown beside the bar that it is held against.\n" + more +
+			"It needs no node, and takes both processors: leave the machine to it.",
+	}
+	var opts bench.Options
+	f := c.Flags()
+	f.IntVar(&opts.Records, "records", 0, "records to measure with; for advance, members (default 20000; for advance, 100000)")
+	f.IntVar(&opts.Diff, "diff", 0, "for sync: records that one of two running nodes lacks (default 1000)")
+	f.IntVar(&opts.Runs, "runs", 5, "how often to take each figure")
+	return local(a, c, func(ctx context.Context, _ []string) (bench.Result, error) {
+		for _, n := range []string{"records", "diff", "runs"} {
+			if v, _ := f.GetInt(n); f.Changed(n) && v < 1 {
+				return bench.Result{}, usage(c, "--%s needs a number over 0", n)
+			}
+		}
+		if f.Changed("diff") && name != "sync" {
+			return bench.Result{}, usage(c, "--diff goes with bench sync")
+		}
+		if a.onTerminal() && !a.opts.json && !a.opts.quiet {
+			opts.Progress = func(s string) { fmt.Fprintln(a.stderr, s) }
+		}
+		r, err := bench.Run(ctx, name, opts)
+		if errors.Is(err, bench.ErrUsage) {
+			return r, usage(c, "%s", err)
+		}
+		return r, err
+	}, showBench)
+}
+
+func showBench(p *page, r bench.Result) {
+	rows := make([][]string, 0, len(r.Rows))
+	for _, row := range r.Rows {
+		rows = append(rows, []string{row.What, amount(row.Median), amount(row.Least) + " – " + amount(row.Greatest), orDash(row.Unit), orDash(row.Bar)})
+	}
+	p.table("nothing was measured", []string{"FIGURE", "MEDIAN", "RANGE", "UNIT", "BAR"}, rows)
+	if !p.plain {
+		m := r.Machine
+		p.line("")
+		p.line("%d runs on %s, %d CPUs, %s/%s, %s", r.Runs, orDash(m.Model), m.CPUs, m.OS, m.Arch, m.Go)
+	}
+}
+
+// amount writes a figure with as many digits as it is worth.
+func amount(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}

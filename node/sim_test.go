@@ -1,0 +1,410 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/identity/vault"
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// A town is a metastate of many ledgers in one synctest bubble: real ledgers,
+// replicas and clerks on stores in memory, and a network that loses, delays,
+// reorders, repeats and cuts. Frames are the real ones; what libp2p would do,
+// carry them, the town does.
+type town struct {
+	t     testing.TB
+	ctx   context.Context
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+	homes []*home
+	log   *slog.Logger
+
+	invite protocol.ID         // that all joined by
+	door   identity.SigningKey // its key
+	drawer *vault.Contents     // whose personas they are; one is as good as many
+
+	mu   sync.Mutex
+	rng  *rand.Rand // guarded by mu, like all below
+	bad  bool       // the network misbehaves
+	side []int      // of each home
+}
+
+// A home is one member's ledger.
+type home struct {
+	*town
+	i     int
+	daily vault.Daily
+	ask   chan struct{} // capacity 1: a sync is wanted
+
+	mu   sync.Mutex
+	c    *Community // guarded by mu
+	halt func()     // guarded by mu: ends the clerk
+}
+
+const (
+	loss       = 25 // of 100 messages
+	repeat     = 15
+	slowest    = 1500 * time.Millisecond
+	syncAbout  = 4 * time.Second
+	simSecret  = 7
+	townClerks = 4
+)
+
+// newTown makes n members, of whom the first four are clerks and the last third
+// starts with nothing but the genesis. It must run in a bubble.
+func newTown(t testing.TB, n int, seed uint64) *town {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &town{
+		t: t, ctx: ctx, stop: stop, rng: rand.New(rand.NewPCG(seed, 0)), side: make([]int, n),
+		log: slog.New(slog.DiscardHandler), drawer: &vault.Contents{Entropy: identity.GenerateEntropy()},
+	}
+	founder := w.found()
+	for i := 1; i < n; i++ {
+		h := &home{town: w, i: i, ask: make(chan struct{}, 1)}
+		h.daily = w.admit(founder)
+		w.homes = append(w.homes, h)
+	}
+	var clerks []protocol.ID
+	for _, h := range w.homes[1:townClerks] {
+		clerks = append(clerks, protocol.ID(h.daily.Persona))
+	}
+	founder.finalise()
+	if _, err := founder.c.Appoint(ctx, "clerk", clerks); err != nil {
+		t.Fatal(err)
+	}
+	founder.finalise()
+	for _, h := range w.homes[1:] {
+		st := w.newStore()
+		genesis, err := founder.c.store.Get(founder.c.id)
+		if err == nil {
+			err = st.Commit(store.Batch{Items: []store.Item{{ID: founder.c.id, Inner: genesis}}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.open(st)
+		if h.i < 2*n/3 {
+			h.pull(founder, 1)
+		}
+	}
+	for _, h := range w.homes {
+		h.begin()
+		w.wg.Go(h.syncing)
+	}
+	return w
+}
+
+func (w *town) newStore() *store.Store {
+	st, err := store.Open(store.Config{InMemory: true, Key: make([]byte, 32), Logger: w.log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st
+}
+
+// found makes the first home, with an invite for all others.
+func (w *town) found() *home {
+	c, err := charter.Template("union")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	now := time.Now()
+	f, err := newFounding("Town", c, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ms := f.genesis.ID()
+	d := newDaily(ms, "founder", random32())
+	b, err := born(&w.drawer.Entropy, ms, 0, "", f.key, deviceKey(d), []protocol.ID{ms}, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d.Persona = identity.Digest(b.inception.ID())
+	batch, err := f.items(b, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	st := w.newStore()
+	if err := st.Commit(batch); err != nil {
+		w.t.Fatal(err)
+	}
+	h := &home{town: w, daily: d, ask: make(chan struct{}, 1)}
+	w.homes = append(w.homes, h)
+	h.open(st)
+	w.door = identity.GenerateSigningKey()
+	r, err := h.c.act(protocol.Invite, roll.InviteBody{Key: w.door.Public(), Uses: 1000, Expires: now.Add(24 * time.Hour).Unix()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.invite = r.ID()
+	return h
+}
+
+// newcomer makes the records of somebody who has the invite.
+func (w *town) newcomer(ms protocol.ID) (birth, vault.Daily) {
+	d := newDaily(ms, "newcomer", random32())
+	b, err := born(&w.drawer.Entropy, ms, 0, "", w.door, deviceKey(d), nil, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d.Persona = identity.Digest(b.inception.ID())
+	return b, d
+}
+
+func (w *town) admit(by *home) vault.Daily {
+	b, d := w.newcomer(by.c.id)
+	body := roll.AdmitBody{Persona: b.inception.ID(), Invite: w.invite}
+	if _, err := by.c.act(protocol.Admit, body, b.inception, b.grant); err != nil {
+		w.t.Fatal(err)
+	}
+	return d
+}
+
+// finalise makes a checkpoint of all there is, while one clerk is a quorum.
+func (h *home) finalise() {
+	h.t.Helper()
+	next, ok, err := h.c.ledger.propose()
+	if err != nil || !ok {
+		h.t.Fatal("nothing to make final: ", err)
+	}
+	tip := h.c.ledger.currentTip()
+	cert, err := decideAlone(clerkConfig(h.c.id, tip, h.c.key), next.Encoded)
+	if err == nil {
+		err = h.c.ledger.finalise(cert)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// open takes up what a store holds, as a node does that starts.
+func (h *home) open(st *store.Store) {
+	c := newCommunity(h.daily, st, network{}, h.log)
+	l, err := openLedger(c.id, st, h.log, c.changed)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r := newReplica(l, [32]byte{simSecret})
+	r.fetch = func() {
+		select {
+		case h.ask <- struct{}{}:
+		default:
+		}
+	}
+	k := &clerk{ledger: l, device: c.key, log: h.log, wake: make(chan struct{}, 1), behind: func(uint64) {}, ahead: r.fetch}
+	k.send = func(msgs, chunks [][]byte) {
+		h.spread(p2p.Certificates, chunkParts(chunks)...)
+		h.spread(p2p.Agreement, msgs...)
+	}
+	k.behind = h.announce
+	k.final = func(checkpointCert) { h.announce(l.currentTip().Ref().Height) }
+	r.clerk = k
+	c.ledger, c.replica, c.clerk = l, r, k
+	h.mu.Lock()
+	h.c = c
+	h.mu.Unlock()
+}
+
+func (h *home) begin() {
+	ctx, cancel := context.WithCancel(h.ctx)
+	done := make(chan struct{})
+	k := h.community().clerk
+	go func() { defer close(done); k.run(ctx) }()
+	h.mu.Lock()
+	h.halt = func() { cancel(); <-done }
+	h.mu.Unlock()
+}
+
+// restart ends a home as by a crash and takes up what its store holds.
+func (h *home) restart() {
+	h.mu.Lock()
+	halt, st := h.halt, h.c.store
+	h.mu.Unlock()
+	halt()
+	h.open(st)
+	h.begin()
+}
+
+func (h *home) community() *Community {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.c
+}
+
+func (h *home) announce(height uint64) {
+	frames, err := h.community().replica.checkpointAt(height)
+	if err == nil {
+		h.gossip(p2p.Certificates, frames)
+	}
+}
+
+func (h *home) spread(kind p2p.Kind, contents ...[]byte) {
+	h.gossip(kind, h.community().replica.seal(kind, contents...))
+}
+
+// gossip sends frames to every home, as the network is.
+func (h *home) gossip(kind p2p.Kind, frames [][]byte) {
+	if len(frames) == 0 {
+		return
+	}
+	for _, to := range h.homes {
+		if to == h || kind == p2p.Agreement && to.i >= townClerks {
+			continue
+		}
+		for range h.copies(to) {
+			delay := h.delay()
+			time.AfterFunc(delay, func() {
+				if h.ctx.Err() == nil && h.reaches(to) {
+					_, _ = to.community().replica.Deliver(h.ctx, "", kind, frames)
+				}
+			})
+		}
+	}
+}
+
+func (w *town) copies(to *home) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch n := w.rng.IntN(100); {
+	case w.bad && n < loss:
+		return 0
+	case w.bad && n < loss+repeat:
+		return 2
+	}
+	return 1
+}
+
+func (w *town) delay() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.bad {
+		return 20 * time.Millisecond
+	}
+	return time.Duration(1 + w.rng.Int64N(int64(slowest)))
+}
+
+func (h *home) reaches(to *home) bool {
+	h.town.mu.Lock()
+	defer h.town.mu.Unlock()
+	return h.side[h.i] == h.side[to.i]
+}
+
+// draw is a random number below n.
+func (w *town) draw(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.IntN(n)
+}
+
+// syncing exchanges with a random home now and then, and soon when asked.
+func (h *home) syncing() {
+	for {
+		wait := syncAbout/2 + time.Duration(h.draw(int(syncAbout)))
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-h.ask:
+		case <-time.After(wait):
+		}
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-time.After(h.delay()):
+		}
+		from := h.homes[h.draw(len(h.homes))]
+		if from == h || !h.reaches(from) {
+			continue
+		}
+		part := 1.0
+		h.town.mu.Lock()
+		if h.bad && h.rng.IntN(100) < loss { // it breaks off
+			part = h.rng.Float64()
+		}
+		h.town.mu.Unlock()
+		h.pull(from, part)
+		if part == 1 {
+			from.pull(h, 1)
+		}
+	}
+}
+
+// pull brings a part of what another home has, as a sync session does: records
+// first, then certificates.
+func (h *home) pull(from *home, part float64) {
+	mine, theirs := h.community(), from.community()
+	_, have := mine.ledger.summaries()
+	_, sets := theirs.ledger.summaries()
+	var lacks []protocol.ID
+	control := reconcileIDs(sets[protocol.ID{}])
+	for _, id := range control {
+		if !have[protocol.ID{}].Has(id) {
+			lacks = append(lacks, id)
+		}
+	}
+	for set, s := range sets {
+		if set.IsZero() || s.Root() == have[set].Root() {
+			continue
+		}
+		for _, id := range reconcileIDs(s) {
+			if !have[set].Has(id) {
+				lacks = append(lacks, id)
+			}
+		}
+	}
+	lacks = lacks[:int(part*float64(len(lacks)))]
+	var frames [][]byte
+	for f, err := range theirs.replica.Records(lacks) {
+		if err != nil {
+			h.t.Error(err)
+			return
+		}
+		frames = append(frames, f)
+	}
+	if _, err := mine.replica.Deliver(h.ctx, "", p2p.Records, frames); err != nil {
+		h.t.Errorf("home %d: an honest home's records: %v", h.i, err)
+	}
+	if part < 1 {
+		return
+	}
+	for f, err := range theirs.replica.Certificates(mine.replica.Height() + 1) {
+		if err != nil {
+			h.t.Error(err)
+			return
+		}
+		if _, err := mine.replica.Deliver(h.ctx, "", p2p.Certificates, [][]byte{f}); err != nil {
+			h.t.Errorf("home %d: an honest home's checkpoints: %v", h.i, err)
+			return
+		}
+	}
+}
+
+func (w *town) close() {
+	w.stop()
+	w.wg.Wait()
+	for _, h := range w.homes {
+		h.halt()
+		if err := h.c.store.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+func reconcileIDs(s interface {
+	Len() int
+},
+) (ids []protocol.ID) {
+	return nil
+}
+
+var _ = reconcile.Mem
