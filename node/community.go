@@ -190,67 +190,6 @@ func closeIf[P interface {
 	return p.Close()
 }
 
-// bind signs which transport peer this device uses, and where.
-func (c *Community) bind(r *replica, peerID string, addrs []string) error {
-	now := time.Now().Add(time.Second) // newer than the one in the request to join
-	r.mu.Lock()
-	if old, err := identity.ParseBinding(r.own); err == nil && now.Unix() <= old.Issued {
-		now = time.Unix(old.Issued+1, 0)
-	}
-	r.mu.Unlock()
-	b, err := identity.SignBinding(identity.Binding{
-		Metastate: c.daily.Metastate, Persona: c.daily.Persona, Device: c.key.Public(), PeerID: []byte(peerID),
-		Addrs: addrs[:min(len(addrs), identity.MaxBindingAddrs)], Issued: now.Unix(), Expires: now.Add(bindingLife).Unix(),
-	}, c.key)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.own = b
-	r.mu.Unlock()
-	return nil
-}
-
-const (
-	bindingLife = 30 * 24 * time.Hour
-	bookEvery   = 5 * time.Second // how often new bindings are looked for
-)
-
-// keepBook tells the presence about peers learned of, and spreads this device's
-// own binding once it is final on the roll.
-func (c *Community) keepBook() {
-	t := time.NewTicker(bookEvery)
-	defer t.Stop()
-	told := map[string]bool{}
-	announced := false
-	for {
-		changed := c.Changed()
-		c.mu.Lock()
-		r, m := c.replica, c.member
-		c.mu.Unlock()
-		if !announced && r.ledger.mayMeet(c.Persona(), c.key.Public()) {
-			r.loadBindings()
-			if _, err := r.addBinding(r.Binding()); err == nil {
-				c.publish(p2p.Bindings, r.Binding())
-				announced = true
-			}
-		}
-		r.retryEarly()
-		for _, p := range r.book() {
-			at := p.ID + fmt.Sprint(p.Addrs)
-			if !told[at] && m.AddPeer(p) == nil {
-				told[at] = true
-			}
-		}
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-t.C:
-		case <-changed:
-		}
-	}
-}
-
 // publish seals contents and gossips them. Gossip is a hint: what it loses,
 // sync brings.
 func (c *Community) publish(kind p2p.Kind, contents ...[]byte) {

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +15,8 @@ import (
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
-	"github.com/metastate-p2p/metastate/protocol/reconcile"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -35,7 +38,8 @@ type town struct {
 	drawer *vault.Contents     // whose personas they are; one is as good as many
 
 	mu   sync.Mutex
-	rng  *rand.Rand // guarded by mu, like all below
+	born uint32     // guarded by mu, like all below: personas so far
+	rng  *rand.Rand // of the network and of what people do
 	bad  bool       // the network misbehaves
 	side []int      // of each home
 }
@@ -153,8 +157,12 @@ func (w *town) found() *home {
 
 // newcomer makes the records of somebody who has the invite.
 func (w *town) newcomer(ms protocol.ID) (birth, vault.Daily) {
+	w.mu.Lock()
+	w.born++
+	index := w.born
+	w.mu.Unlock()
 	d := newDaily(ms, "newcomer", random32())
-	b, err := born(&w.drawer.Entropy, ms, 0, "", w.door, deviceKey(d), nil, time.Now())
+	b, err := born(&w.drawer.Entropy, ms, index, "", w.door, deviceKey(d), nil, time.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -179,7 +187,9 @@ func (h *home) finalise() {
 		h.t.Fatal("nothing to make final: ", err)
 	}
 	tip := h.c.ledger.currentTip()
-	cert, err := decideAlone(clerkConfig(h.c.id, tip, h.c.key), next.Encoded)
+	cert, err := decideAlone(checkpoint.Config{
+		Metastate: h.c.id, Height: tip.Ref().Height + 1, Prev: tip.Ref().ID, Clerks: tip.Clerks(), Signer: h.c.key,
+	}, next.Encoded)
 	if err == nil {
 		err = h.c.ledger.finalise(cert)
 	}
@@ -208,7 +218,7 @@ func (h *home) open(st *store.Store) {
 		h.spread(p2p.Agreement, msgs...)
 	}
 	k.behind = h.announce
-	k.final = func(checkpointCert) { h.announce(l.currentTip().Ref().Height) }
+	k.final = func(checkpoint.Certificate) { h.announce(l.currentTip().Ref().Height) }
 	r.clerk = k
 	c.ledger, c.replica, c.clerk = l, r, k
 	h.mu.Lock()
@@ -343,20 +353,10 @@ func (h *home) syncing() {
 // first, then certificates.
 func (h *home) pull(from *home, part float64) {
 	mine, theirs := h.community(), from.community()
-	_, have := mine.ledger.summaries()
-	_, sets := theirs.ledger.summaries()
+	have, sets := setsOf(mine), setsOf(theirs)
 	var lacks []protocol.ID
-	control := reconcileIDs(sets[protocol.ID{}])
-	for _, id := range control {
-		if !have[protocol.ID{}].Has(id) {
-			lacks = append(lacks, id)
-		}
-	}
-	for set, s := range sets {
-		if set.IsZero() || s.Root() == have[set].Root() {
-			continue
-		}
-		for _, id := range reconcileIDs(s) {
+	for _, set := range slices.SortedFunc(maps.Keys(sets), protocol.ID.Compare) { // the control plane first
+		for id := range sets[set].All() {
 			if !have[set].Has(id) {
 				lacks = append(lacks, id)
 			}
@@ -389,6 +389,12 @@ func (h *home) pull(from *home, part float64) {
 	}
 }
 
+func setsOf(c *Community) map[protocol.ID]merkle.Set {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	return maps.Clone(c.ledger.sets)
+}
+
 func (w *town) close() {
 	w.stop()
 	w.wg.Wait()
@@ -399,12 +405,3 @@ func (w *town) close() {
 		}
 	}
 }
-
-func reconcileIDs(s interface {
-	Len() int
-},
-) (ids []protocol.ID) {
-	return nil
-}
-
-var _ = reconcile.Mem

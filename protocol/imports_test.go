@@ -48,8 +48,8 @@ var forbidden = map[string][]string{
 	"node/internal/p2p": {
 		module + "store", module + "protocol/state", module + "protocol/checkpoint", "github.com/dgraph-io/badger",
 	},
-	"cmd":      {module + "node/internal", module + "store", "github.com/libp2p/", "github.com/dgraph-io/badger"},
-	"examples": {module + "node/internal", module + "store", "github.com/libp2p/", "github.com/dgraph-io/badger"},
+	"cmd":      {module + "node/internal", "github.com/libp2p/", "github.com/dgraph-io/badger"},
+	"examples": {module + "node/internal", "github.com/libp2p/", "github.com/dgraph-io/badger"},
 }
 
 // allowed are exceptions to forbidden, each with its reason.

@@ -77,15 +77,18 @@ func TestExportSaysHowItEnds(t *testing.T) {
 		records int
 		code    string
 	}{
-		"whole":           {func(w io.Writer) (int, error) { _, err := io.WriteString(w, "records"); return 7, err }, 7, ""},
-		"empty":           {func(io.Writer) (int, error) { return 0, nil }, 0, ""},
-		"never began":     {func(io.Writer) (int, error) { return 0, full }, 0, "disk-full"},
-		"broke off":       {func(w io.Writer) (int, error) { _, _ = io.WriteString(w, "rec"); return 3, full }, 0, "disk-full"},
-		"went away":       {func(w io.Writer) (int, error) { _, _ = io.WriteString(w, "rec"); panic(http.ErrAbortHandler) }, 0, CodeNotRunning},
-		"odd characters":  {func(w io.Writer) (int, error) { _, _ = io.WriteString(w, "r"); return 0, &node.Error{Code: "x", Exit: 1, Message: "a\r\nb: ы"} }, 0, "x"},
+		"whole":       {func(w io.Writer) (int, error) { _, err := io.WriteString(w, "records"); return 7, err }, 7, ""},
+		"empty":       {func(io.Writer) (int, error) { return 0, nil }, 0, ""},
+		"never began": {func(io.Writer) (int, error) { return 0, full }, 0, "disk-full"},
+		"broke off":   {func(w io.Writer) (int, error) { _, _ = io.WriteString(w, "rec"); return 3, full }, 0, "disk-full"},
+		"went away":   {func(w io.Writer) (int, error) { _, _ = io.WriteString(w, "rec"); panic(http.ErrAbortHandler) }, 0, CodeNotRunning},
+		"odd characters": {func(w io.Writer) (int, error) {
+			_, _ = io.WriteString(w, "r")
+			return 0, &node.Error{Code: "x", Exit: 1, Message: "a\r\nb: ы"}
+		}, 0, "x"},
 		"says no records": {func(w io.Writer) (int, error) { _, err := io.WriteString(w, "r"); return -1, err }, 0, CodeCutShort},
 	} {
-		c := serve(t, Handler(brokenNode{broken{export: test.export}}, quiet))
+		c := serve(t, Handler(brokenNode{inside: brokenCommunity{export: test.export}}, quiet))
 		n, err := c.In("").Export(t.Context(), io.Discard, node.BundleRequest{})
 		if n != test.records || codeOf(err) != test.code || (test.code == "") != (err == nil) {
 			t.Errorf("%s: %d, %v", name, n, err)

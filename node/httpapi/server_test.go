@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -19,27 +20,27 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// broken stands for a node in states that a real one cannot be brought to at
-// will. Whatever a test does not set panics.
-type broken struct {
+// brokenNode and its metastate stand for a node in states that a real one
+// cannot be brought to at will. Whatever a test does not set panics.
+type brokenNode struct {
 	host
-	Community
 	found  func(context.Context, node.FoundRequest) (node.Membership, error)
-	export func(io.Writer) (int, error)
+	inside brokenCommunity
 }
 
-func (b broken) Status() []node.Status { return nil }
-
-func (b broken) Found(ctx context.Context, req node.FoundRequest) (node.Membership, error) {
+func (b brokenNode) Found(ctx context.Context, req node.FoundRequest) (node.Membership, error) {
 	return b.found(ctx, req)
 }
 
-func (b broken) Export(_ context.Context, w io.Writer, _ node.BundleRequest) (int, error) {
-	return b.export(w)
+func (b brokenNode) Community(string) (brokenCommunity, error) { return b.inside, nil }
+
+type brokenCommunity struct {
+	Community
+	export func(io.Writer) (int, error)
 }
 
-func (b broken) api() *api {
-	return &api{host: b, log: quiet, community: func(string) (Community, error) { return b, nil }}
+func (b brokenCommunity) Export(_ context.Context, w io.Writer, _ node.BundleRequest) (int, error) {
+	return b.export(w)
 }
 
 // serve runs a handler on a socket and returns a client of it.
@@ -137,9 +138,9 @@ func TestProblemsKeepWhatTheySay(t *testing.T) {
 		{errors.New("odd"), node.Error{Code: "failed", Exit: 1, Message: "odd"}, 500},
 	} {
 		var status int
-		h := Handler(brokenNode{broken{found: func(context.Context, node.FoundRequest) (m node.Membership, err error) {
+		h := Handler(brokenNode{found: func(context.Context, node.FoundRequest) (m node.Membership, err error) {
 			return m, test.err
-		}}}, quiet)
+		}}, quiet)
 		c := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, r)
@@ -159,21 +160,16 @@ func TestProblemsKeepWhatTheySay(t *testing.T) {
 	}
 }
 
-// brokenNode is a broken node whose one metastate is broken, too.
-type brokenNode struct{ broken }
-
-func (b brokenNode) Community(string) (broken, error) { return b.broken, nil }
-
 func TestPassphrasesAreWipedAndNotLogged(t *testing.T) {
 	var log bytes.Buffer
 	var kept []byte
-	h := Handler(brokenNode{broken{found: func(_ context.Context, req node.FoundRequest) (m node.Membership, err error) {
+	h := Handler(brokenNode{found: func(_ context.Context, req node.FoundRequest) (m node.Membership, err error) {
 		if string(req.Passphrase) != "correct horse" {
 			t.Errorf("the passphrase arrives as %q", req.Passphrase)
 		}
 		kept = req.Passphrase
 		return m, errors.New("it failed")
-	}}}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	rec := httptest.NewRecorder()
 	body, err := json.Marshal(node.FoundRequest{Name: "x", Passphrase: []byte("correct horse")})
 	if err != nil {
@@ -191,7 +187,7 @@ func TestPassphrasesAreWipedAndNotLogged(t *testing.T) {
 }
 
 func TestRequestsEnd(t *testing.T) {
-	a := broken{}.api()
+	a := &api{log: quiet}
 	h := answer(a, time.Millisecond, func(r *http.Request) (StatusList, error) {
 		<-r.Context().Done()
 		return StatusList{}, r.Context().Err()
@@ -206,7 +202,7 @@ func TestRequestsEnd(t *testing.T) {
 
 // A body that never comes ends with the time of the request.
 func TestSlowBodyEnds(t *testing.T) {
-	a := broken{}.api()
+	a := &api{log: quiet}
 	c := serve(t, a.bounded(50*time.Millisecond, MaxBody, func(w http.ResponseWriter, r *http.Request) error {
 		_, err := io.ReadAll(r.Body)
 		return err
@@ -261,11 +257,15 @@ func TestServeWaits(t *testing.T) {
 	}()
 	<-inside
 	cancel()
+	for alive(l.Addr().String()) { // until it takes no more requests
+		runtime.Gosched()
+	}
 	select {
 	case err := <-done:
 		t.Errorf("ended before its request: %v", err)
-	case goOn <- true:
+	default:
 	}
+	goOn <- true
 	if err := <-answered; err != nil {
 		t.Errorf("the request: %v", err)
 	}

@@ -40,13 +40,12 @@ type topic struct {
 	born time.Time // when this node joined it
 }
 
-func newGossip(ctx context.Context, h host.Host, cfg Config, r Replica, l *life, m *meter) (*gossip, error) {
+func newGossip(ctx context.Context, h host.Host, cfg Config, r Replica, known func(peer.ID) bool, l *life, m *meter) (*gossip, error) {
 	g := &gossip{
 		self: h.ID(), host: h, replica: r, life: l, meter: m, allow: &allowlist{},
 		window: cfg.Coalesce, timer: time.NewTimer(time.Hour),
 	}
-	var names idNames
-	params, thresholds := scoreParams(func(p peer.ID) bool { return r.Known(names.of(p)) })
+	params, thresholds := scoreParams(known)
 	quiet := slog.New(slog.DiscardHandler) // pubsub logs peers and topics
 	ps, err := pubsub.NewGossipSub(ctx, h,
 		pubsub.WithGossipSubProtocols([]protocol.ID{gossipProtocol}, features),
@@ -144,6 +143,10 @@ func (g *gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pu
 	if from == g.self {
 		return pubsub.ValidationAccept
 	}
+	if !g.life.enter() { // pubsub's workers may outlive Close
+		return pubsub.ValidationIgnore
+	}
+	defer g.life.wg.Done()
 	verdict, kind, frames := judge(g.replica, m.GetData())
 	switch verdict {
 	case Accept:

@@ -28,6 +28,7 @@ type Member struct {
 	pushes  *semaphore.Weighted
 	meter   *meter
 	life    *life
+	names   idNames
 	log     *slog.Logger
 }
 
@@ -41,7 +42,7 @@ func NewMember(cfg Config, r Replica) (*Member, error) {
 		replica: r, meter: &meter{}, life: &life{cancel: cancel}, log: cfg.Log,
 		book: &book{peers: map[peer.ID]*entry{}}, pushes: semaphore.NewWeighted(maxPushes),
 	}
-	known := func(p peer.ID) bool { return r.Known(p.String()) }
+	known := m.known
 	h, err := newHost(cfg.Seed, cfg.Underlay, cfg.Limits, gater{allow: known, meter: m.meter})
 	if err != nil {
 		cancel()
@@ -53,7 +54,7 @@ func NewMember(cfg Config, r Replica) (*Member, error) {
 		timer: time.NewTimer(time.Hour),
 	}
 	m.syncer = newSyncer(h, cfg, r, m.book, m.life, m.meter)
-	m.gossip, err = newGossip(ctx, h, cfg, r, m.life, m.meter)
+	m.gossip, err = newGossip(ctx, h, cfg, r, known, m.life, m.meter)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: starting a presence: %w", errors.Join(err, m.Close()))
 	}
@@ -66,6 +67,16 @@ func NewMember(cfg Config, r Replica) (*Member, error) {
 	m.life.run(func() { m.dialler.loop(ctx) })
 	m.life.run(func() { m.syncer.loop(ctx) })
 	return m, nil
+}
+
+// known asks the Replica on behalf of libp2p's own goroutines, which may
+// outlive Close: then it knows nobody.
+func (m *Member) known(p peer.ID) bool {
+	if !m.life.enter() {
+		return false
+	}
+	defer m.life.wg.Done()
+	return m.replica.Known(m.names.of(p))
 }
 
 // handler runs serve for each stream of a protocol, counted by the presence's
@@ -152,11 +163,10 @@ func (m *Member) Refresh() error {
 		return fmt.Errorf("p2p: refreshing: %w", ErrClosed)
 	}
 	defer m.life.wg.Done()
-	known := func(p peer.ID) bool { return m.replica.Known(p.String()) }
-	m.book.keep(known)
+	m.book.keep(m.known)
 	var errs []error
 	for _, p := range m.host.Network().Peers() {
-		if !known(p) {
+		if !m.known(p) {
 			errs = append(errs, m.host.Network().ClosePeer(p))
 		}
 	}
