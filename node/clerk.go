@@ -266,7 +266,11 @@ func (h *heightDriver) carryOut(out checkpoint.Output) {
 	case checkpoint.Decided:
 		h.decided(out.Certificate)
 	case checkpoint.Refused:
-		h.halt(errors.New("node: a quorum of clerks made final what this node finds invalid"))
+		h.machine = nil
+		// The ledger says why it does not follow, and stops.
+		if err := h.ledger.finalise(out.Certificate); err == nil || errors.Is(err, errWaiting) {
+			h.halt(errors.New("node: a quorum of clerks made final what this node found invalid"))
+		}
 	case checkpoint.Accuse:
 		h.accuse(out.Evidence)
 	}

@@ -113,13 +113,48 @@ func (l *ledger) retry() (moved bool) {
 	}
 }
 
-// compare checks a certificate for a height that is final here already: another
-// value there is proof that clerks signed twice.
+// compare checks a certificate for a height that is final here already. Another
+// value there, with a quorum behind it, means that clerks signed twice: the
+// node stops and keeps both.
 func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error {
 	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
 		return nil
 	}
-	return fmt.Errorf("node: certificate at height %d: another one is final here: %w", v.Height, checkpoint.ErrNotNext)
+	before, err := l.tipAt(v.Height - 1)
+	if err != nil {
+		return err
+	}
+	if _, err := cert.Verify(l.metastate, before.Clerks()); err != nil {
+		return err
+	}
+	return l.dispute(cert, fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height))
+}
+
+// privDisputed is where certificates are kept that stopped finality.
+const privDisputed = "disputed/"
+
+// dispute stops finality over a certificate, and keeps the certificate: a node
+// that is restarted looks at it again. Caller holds mu.
+func (l *ledger) dispute(cert checkpoint.Certificate, why error) error {
+	l.trouble, l.snap = why, nil
+	l.log.Error("finality stopped", "cause", why)
+	if err := l.store.PutPrivate(privDisputed+cert.ID().String(), cert.Encode()); err != nil {
+		l.log.Error("keeping the certificate that stopped it", "cause", err)
+	}
+	return why
+}
+
+// disputed looks again at certificates that stopped finality in an earlier run.
+func (l *ledger) disputed() {
+	for _, key := range l.store.PrivateKeys(privDisputed) {
+		b, err := l.store.Private(key)
+		if err != nil {
+			continue
+		}
+		if cert, err := checkpoint.ParseCertificate(b); err == nil {
+			_, _ = l.offer(cert) // a dispute that goes on is in trouble
+		}
+	}
 }
 
 // advance applies the next certificate. Caller holds mu.
@@ -128,8 +163,10 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	delete(l.wanted, v.Height)
-	recs, err := l.covered(v, true)
+	recs, err := l.covered(v)
+	if !errors.Is(err, errWaiting) {
+		delete(l.wanted, v.Height)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -137,10 +174,7 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	if err != nil {
 		// A quorum of clerks stands behind what does not follow. Going on would
 		// split the metastate without anyone noticing.
-		l.trouble = fmt.Errorf("the clerks' checkpoint %d does not follow from its records: %w", v.Height, err)
-		l.snap = nil
-		l.log.Error("finality stopped", "height", v.Height, "cause", err)
-		return true, l.trouble
+		return true, l.dispute(cert, fmt.Errorf("the clerks' checkpoint %d does not follow from its records: %w", v.Height, err))
 	}
 	if err := l.storeCheckpoint(cert, v, next, recs); err != nil {
 		return false, err
@@ -149,9 +183,11 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	return true, nil
 }
 
-// covered finds the records that a value newly covers. Those that a certified
-// one covers and that are not held are asked for.
-func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record, error) {
+// covered finds the records that a clerk's value newly covers. Those that are
+// not held are needed: they are taken in when they come, also if this node
+// refused them as rivals of what it holds, so that nobody can halt finality by
+// showing each clerk something else.
+func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
 	sets, err := v.NewlyCovered(l.chunk)
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		return nil, err
@@ -169,7 +205,7 @@ func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record
 				recs = append(recs, r)
 			} else {
 				whole = false
-				if certified && len(l.needed) < 2*checkpoint.MaxNewlyCovered {
+				if len(l.needed) < 2*checkpoint.MaxNewlyCovered {
 					l.needed[id] = true
 				}
 			}
@@ -295,7 +331,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if err != nil {
 		return false, true
 	}
-	recs, err := l.covered(v, false)
+	recs, err := l.covered(v)
 	if errors.Is(err, errWaiting) {
 		return false, false
 	}
@@ -313,8 +349,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if asOf.After(now.Add(maxAhead)) || asOf.Before(now.Add(-maxBehind)) {
 		return false, true
 	}
-	full := len(recs) == checkpoint.MaxNewlyCovered || len(v.Subjects) == checkpoint.MaxSubjects ||
-		len(v.Control.Frontier) == checkpoint.MaxFrontier
+	full := len(recs) == checkpoint.MaxNewlyCovered || len(v.Subjects) == checkpoint.MaxSubjects
 	return full || !l.omits(recs, began.Add(-omission)), true
 }
 

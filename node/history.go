@@ -40,7 +40,7 @@ func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
 	if err != nil {
 		return checkpoint.Tip{}, err
 	}
-	tip, err := checkpoint.Begin(genesis)
+	tip, err := checkpoint.Begin(genesis) // the tip at height 0
 	for h := uint64(1); h <= height && err == nil; h++ {
 		var v checkpoint.Value
 		if _, v, err = l.certificateAt(h); err != nil {

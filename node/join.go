@@ -198,7 +198,7 @@ func (c *Community) admitted(l link, j joining, a joinAnswer) error {
 }
 
 // serveJoin answers a stranger who knocks at the lobby.
-func (c *Community) serveJoin(ctx context.Context, _ string, raw []byte) ([]byte, error) {
+func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([]byte, error) {
 	var req joinRequest
 	if err := dagcbor.Unmarshal(raw, &req); err != nil {
 		return nil, err
@@ -206,6 +206,11 @@ func (c *Community) serveJoin(ctx context.Context, _ string, raw []byte) ([]byte
 	recs, errs := protocol.ParseBatch([][]byte{req.Inception, req.Grant})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	// Who knocks must be the peer that the newcomer's device names: others may
+	// hold a copy of the request.
+	if b, err := identity.ParseBinding(req.Binding); err != nil || string(b.PeerID) != peerID {
+		return nil, errors.New("the request is another peer's")
 	}
 	l := c.book()
 	if l == nil {

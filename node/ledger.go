@@ -63,6 +63,7 @@ func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, change
 	if err := l.replay(); err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
+	l.disputed()
 	return l, nil
 }
 

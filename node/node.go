@@ -146,6 +146,20 @@ func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community
 	return c, nil
 }
 
+// storeDir is where a metastate's store is.
+func (n *Node) storeDir(ms protocol.ID) string {
+	return filepath.Join(n.cfg.Dir, "metastates", hex.EncodeToString(ms[:16]))
+}
+
+// sweep removes a store that an interrupted entry left, whose key is in no
+// vault. Nothing in it was ever sent.
+func (n *Node) sweep(ms protocol.ID) error {
+	if n.cfg.Ephemeral {
+		return nil
+	}
+	return os.RemoveAll(n.storeDir(ms))
+}
+
 // openStore opens a citizenship's store, rebuilding one that is damaged.
 func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
 	key := [32]byte(d.StoreKey)
@@ -153,7 +167,7 @@ func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
 	if n.cfg.Ephemeral {
 		cfg.InMemory = true
 	} else {
-		cfg.Dir = filepath.Join(n.cfg.Dir, "metastates", hex.EncodeToString(d.Metastate[:16]))
+		cfg.Dir = n.storeDir(protocol.ID(d.Metastate))
 		if err := os.MkdirAll(filepath.Dir(cfg.Dir), 0o700); err != nil {
 			return nil, fmt.Errorf("node: %w", err)
 		}
@@ -269,9 +283,15 @@ func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
 		alias := aliasFor(name, func(a string) bool {
 			return slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return x.Alias == a })
 		})
+		if slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return protocol.ID(x.Metastate) == ms }) {
+			return &Error{Code: "already-entered", Exit: ExitFailed, Message: "the vault holds a persona in that metastate, which this node did not take up", Hint: "restart the node"}
+		}
 		d = newDaily(ms, alias, seed)
 		batch, err := begin(&c.Entropy, &d)
 		if err != nil {
+			return err
+		}
+		if err := n.sweep(ms); err != nil {
 			return err
 		}
 		if st, err = n.openStore(d); err != nil {

@@ -231,4 +231,3 @@ func (w *town) checkPolls() (decided int) {
 	}
 	return decided
 }
-

@@ -186,13 +186,10 @@ func (s labelled) shared(with map[[window]byte]bool, public func([window]byte) b
 const testPassphrase = "correct horse battery staple"
 
 // createVault makes a folder with a cheap vault and new keys.
-func createVault(t testing.TB, dir string) {
-	t.Helper()
+func createVault(dir string) error {
 	keys := &vault.Contents{Entropy: identity.GenerateEntropy()}
 	defer keys.Wipe()
-	if err := vault.Create(VaultPath(dir), []byte(testPassphrase), keys, vault.Params{MemoryKiB: vault.MinMemoryKiB, Passes: 1, Lanes: 1}); err != nil {
-		t.Fatal(err)
-	}
+	return vault.Create(VaultPath(dir), []byte(testPassphrase), keys, vault.Params{MemoryKiB: vault.MinMemoryKiB, Passes: 1, Lanes: 1})
 }
 
 func folderConfig(dir string) Config {
@@ -204,9 +201,7 @@ func folderConfig(dir string) Config {
 
 func openFolder(t *testing.T, tap *wiretap) *Node {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
-	createVault(t, dir)
-	cfg := folderConfig(dir)
+	cfg := folderConfig(newFolder(t))
 	cfg.underlay = tap.underlay
 	return mustOpen(t, cfg)
 }

@@ -34,30 +34,20 @@ const (
 type rule struct {
 	plane   Plane
 	payload int // cap, bytes
-	chain   chain
 }
 
-// chain says which numbering a record's seq belongs to.
-type chain uint8
-
-const (
-	deviceChain  chain = iota // control records signed by a device
-	personaChain              // control records signed by persona keys
-	noChain                   // genesis, and bulk: seq is the replacement number
-)
-
 var kinds = map[Kind]rule{
-	Genesis:      {Control, bigPayload, noChain},
-	Inception:    {Control, 2 << 10, personaChain},
-	Grant:        {Control, 2 << 10, personaChain},
-	Invite:       {Control, 2 << 10, deviceChain},
-	InviteRevoke: {Control, 2 << 10, deviceChain},
-	Admit:        {Control, defaultPayload, deviceChain},
-	Leave:        {Control, 2 << 10, deviceChain},
-	Suspend:      {Control, 4 << 10, deviceChain},
-	Appoint:      {Control, 4 << 10, deviceChain},
-	Propose:      {Control, defaultPayload, deviceChain},
-	Ballot:       {Bulk, bigPayload, noChain},
+	Genesis:      {Control, bigPayload},
+	Inception:    {Control, 2 << 10},
+	Grant:        {Control, 2 << 10},
+	Invite:       {Control, 2 << 10},
+	InviteRevoke: {Control, 2 << 10},
+	Admit:        {Control, defaultPayload},
+	Leave:        {Control, 2 << 10},
+	Suspend:      {Control, 4 << 10},
+	Appoint:      {Control, 4 << 10},
+	Propose:      {Control, defaultPayload},
+	Ballot:       {Bulk, bigPayload},
 }
 
 // Known reports whether this version gives k an effect.

@@ -12,7 +12,7 @@ import (
 // A section of a CARv1 file is a varint of what follows, a CID and a block.
 const (
 	// MaxCertificate is the largest certificate in bytes.
-	MaxCertificate = 256 << 10
+	MaxCertificate = 512 << 10
 
 	cidSize    = 4 + 32
 	maxSection = cidSize + MaxCertificate + 16 // certificates are the largest: 16 for their framing

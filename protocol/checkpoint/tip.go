@@ -228,6 +228,8 @@ func (t Tip) next(records []*protocol.Record, asOf int64) (Next, error) {
 			return Next{}, err
 		}
 	}
+	// The digest says what is covered. The list only helps others find it, and
+	// more heads than it has room for must not keep a record from being covered.
 	n.Value.Control.Frontier = n.Tip.frontier[:min(len(n.Tip.frontier), MaxFrontier)]
 	n.Value.Control.Digest = n.Tip.control.Root()
 	n.Value.Control.Count = uint64(n.Tip.control.Len())

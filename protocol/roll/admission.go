@@ -113,7 +113,7 @@ func (f *fold) invited(r *protocol.Record, body AdmitBody) protocol.Verdict {
 	if inv.Revoked && !f.revokedAfter(body.Invite, r) {
 		return noPower(r, "The invite that it names was revoked.")
 	}
-	if inv.Expires <= f.AsOf {
+	if inv.Expires <= f.Step.AsOf {
 		return noPower(r, "The invite that it names has expired.")
 	}
 	c := r.Carried()
@@ -200,13 +200,22 @@ func (f *fold) admitByName(r *protocol.Record, body AdmitBody) protocol.Verdict 
 	why := protocol.Stand(r, RuleByName, "Admitted by name by one who may.")
 	c := *p
 	c.Approved = setMember(p.Approved, m.Persona, true)
-	if p.Standing() == Pending && uint64(len(c.Approved)) >= max(1, f.Charter.Admission.Registrars) {
+	if p.Standing() == Pending && uint64(len(c.Approved)) >= approvals(f.Charter) {
 		f.s = f.s.put(c.with(f.Step, Full, why.Reason))
 	} else {
 		c.Because = appendBounded(p.Because, why.Reason, maxReasons)
 		f.s = f.s.put(&c)
 	}
 	return why
+}
+
+// approvals is how many admit by name: as many as the charter asks for where
+// registrars decide, otherwise one.
+func approvals(c *charter.Charter) uint64 {
+	if c.Admission.Policy == charter.PolicyRegistrar {
+		return max(1, c.Admission.Registrars)
+	}
+	return 1
 }
 
 // MayAdmit reports whether m may admit by name: a registrar, or a clerk while

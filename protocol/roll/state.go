@@ -1,7 +1,6 @@
 package roll
 
 import (
-	"bytes"
 	"iter"
 	"slices"
 
@@ -188,5 +187,3 @@ func (s State) seatClerks(asOf int64) State {
 	}
 	return s
 }
-
-func compareKeys(a, b identity.PublicKey) int { return bytes.Compare(a[:], b[:]) }

@@ -305,7 +305,7 @@ func (p *play) observe(what string, n int) (out []string) {
 		if !ok {
 			return []string{"never"}
 		}
-		return []string{"+" + strings.TrimSuffix((time.Duration(at-statetest.Start) * time.Second).String(), "0m0s")}
+		return []string{"+" + strings.TrimSuffix((time.Duration(at-statetest.Start)*time.Second).String(), "0m0s")}
 	case what == "size":
 		return []string{strconv.FormatUint(p.view.Roll().Size(), 10)}
 	case r == nil && strings.Contains(what, "/"):
@@ -342,4 +342,3 @@ func pollWords(t *testing.T, poll *decision.Poll) []string {
 	}
 	return append(out, fmt.Sprintf("of=%d", poll.Electorate), fmt.Sprintf("refused=%d", poll.Refused))
 }
-

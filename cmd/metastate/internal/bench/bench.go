@@ -38,7 +38,7 @@ type benchmark struct {
 }
 
 var benchmarks = [...]benchmark{
-	{"verify", 20_000, 1, verify},
+	{"verify", 20_000, 2, verify},
 	{"store", 20_000, 1, storage},
 	{"advance", 100_000, 20, advance},
 	{"sync", 20_000, 20, catchUp},

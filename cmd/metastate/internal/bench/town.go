@@ -1,14 +1,13 @@
 package bench
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
