@@ -1,8 +1,13 @@
 package node
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -46,8 +51,17 @@ func (r *replica) Known(peerID string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b, ok := r.bindings[peerID]
-	return ok && b.CurrentAt(time.Now().Unix()) && r.ledger.mayMeet(protocol.ID(b.Persona), b.Device)
+	for device := range r.claims[peerID] {
+		if r.inForce(r.bindings[device]) {
+			return true
+		}
+	}
+	return false
+}
+
+// inForce reports whether a binding is current and its device a member's.
+func (r *replica) inForce(b peerRecord) bool {
+	return b.CurrentAt(time.Now().Unix()) && r.ledger.mayMeet(protocol.ID(b.Persona), b.Device)
 }
 
 // Binding is this device's own.
@@ -70,34 +84,56 @@ func (r *replica) CheckBinding(peerID string, binding []byte) error {
 	if r.befriended(peerID) && protocol.ID(b.Metastate) == r.ledger.metastate {
 		return nil
 	}
-	_, err = r.addBinding(binding)
-	return err
+	if _, err = r.addBinding(binding); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.bindings[b.Device]; ok && string(p.PeerID) == peerID {
+		p.proven = true
+		r.bindings[b.Device] = p
+	}
+	return nil
 }
 
-// addBinding keeps a binding of a member's device; the newest for each peer.
+// bindingKey is where a device's binding is kept.
+func bindingKey(device identity.PublicKey) string { return privBinding + hex.EncodeToString(device[:]) }
+
+// addBinding keeps a binding of a member's device: the newest of each device,
+// so that all nodes come to keep the same. A device names its peer as it likes,
+// and several may name one; only in a handshake is it proven.
 func (r *replica) addBinding(signed []byte) (fresh bool, err error) {
 	b, err := identity.ParseBinding(signed)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", p2p.ErrPeer, err)
 	}
-	if protocol.ID(b.Metastate) != r.ledger.metastate || !b.CurrentAt(time.Now().Unix()) ||
-		!r.ledger.mayMeet(protocol.ID(b.Persona), b.Device) {
+	next := peerRecord{signed: signed, Binding: b}
+	if protocol.ID(b.Metastate) != r.ledger.metastate || !r.inForce(next) {
 		return false, fmt.Errorf("%w: not the binding of a member's device", p2p.ErrStranger)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id := string(b.PeerID)
-	old, held := r.bindings[id]
-	if held && old.Issued >= b.Issued || len(r.bindings) >= maxBindings {
+	old, held := r.bindings[b.Device]
+	if held && cmp.Or(cmp.Compare(old.Issued, b.Issued), bytes.Compare(old.signed, signed)) >= 0 ||
+		!held && len(r.bindings) >= maxBindings {
 		return false, nil
 	}
-	if held && old.Device != b.Device {
-		return false, fmt.Errorf("%w: the peer is bound to another device", p2p.ErrStranger)
-	}
-	if err := r.ledger.store.PutPrivate(privBinding+id, signed); err != nil {
+	if err := r.ledger.store.PutPrivate(bindingKey(b.Device), signed); err != nil {
 		return false, storeError(err)
 	}
-	r.bindings[id] = peerRecord{signed, b}
+	if held {
+		next.proven = old.proven && bytes.Equal(old.PeerID, b.PeerID)
+		delete(r.claims[string(old.PeerID)], b.Device)
+		if len(r.claims[string(old.PeerID)]) == 0 {
+			delete(r.claims, string(old.PeerID))
+		}
+	}
+	id := string(b.PeerID)
+	if r.claims[id] == nil {
+		r.claims[id] = map[identity.PublicKey]bool{}
+	}
+	r.claims[id][b.Device] = true
+	r.bindings[b.Device] = next
 	return true, nil
 }
 
@@ -108,13 +144,32 @@ func (r *replica) befriend(peerID string) {
 	r.friends[peerID] = true
 }
 
+// named are the peers that the answer to the request to join named, while this
+// node is too new to know the roll: also after a stop in that time.
+func (r *replica) named() (peers []p2p.Peer) {
+	if r.ledger.currentTip().Ref().Height > 0 {
+		return nil
+	}
+	for _, key := range r.ledger.store.PrivateKeys(privBinding) {
+		wire, err := r.ledger.store.Private(key)
+		if err != nil {
+			continue
+		}
+		b, err := identity.ParseBinding(wire)
+		if err == nil && protocol.ID(b.Metastate) == r.ledger.metastate && len(b.Addrs) > 0 && len(peers) < maxJoinPeers {
+			peers = append(peers, p2p.Peer{ID: string(b.PeerID), Addrs: b.Addrs, Bootstrap: true})
+		}
+	}
+	return peers
+}
+
 // befriended reports whether a peer is one that the invite or its answer named,
-// while this node is too new to know the roll.
+// while this node is too new to be on the final roll itself.
 func (r *replica) befriended(peerID string) bool {
 	r.mu.Lock()
 	friend := r.friends[peerID]
 	r.mu.Unlock()
-	return friend && r.ledger.currentTip().Ref().Height == 0
+	return friend && r.ledger.finalStanding(r.persona) == ""
 }
 
 // book lists the peers that could be dialled.
@@ -122,12 +177,32 @@ func (r *replica) book() []p2p.Peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var peers []p2p.Peer
-	for _, b := range r.bindings {
-		if len(b.Addrs) > 0 && string(b.PeerID) != r.ownPeer() {
-			peers = append(peers, p2p.Peer{ID: string(b.PeerID), Addrs: b.Addrs})
+	own := r.ownPeer()
+	for id := range r.claims {
+		if addrs := r.addrs(id); len(addrs) > 0 && id != own {
+			peers = append(peers, p2p.Peer{ID: id, Addrs: addrs})
 		}
 	}
 	return peers
+}
+
+// addrs are where a peer may be dialled: where the device says that proved to be
+// the peer's; before one has, where any says, some of each. Caller holds mu.
+func (r *replica) addrs(peerID string) (addrs []string) {
+	devices := slices.SortedFunc(maps.Keys(r.claims[peerID]), func(a, b identity.PublicKey) int { return bytes.Compare(a[:], b[:]) })
+	for _, d := range devices {
+		if b := r.bindings[d]; b.proven {
+			return b.Addrs
+		}
+	}
+	for i := range identity.MaxBindingAddrs {
+		for _, d := range devices {
+			if b := r.bindings[d]; i < len(b.Addrs) && len(addrs) < identity.MaxBindingAddrs {
+				addrs = append(addrs, b.Addrs[i])
+			}
+		}
+	}
+	return addrs
 }
 
 // ownPeer is this device's transport peer id. Caller holds mu.
@@ -140,13 +215,13 @@ func (r *replica) ownPeer() string {
 }
 
 // mayMeet reports whether a device speaks for someone with whom members
-// exchange records: not those who left or were expelled.
+// exchange records: not those who left or were expelled. What is final answers
+// for nearly all, at no cost; the rest may be about to come on the roll.
 func (l *ledger) mayMeet(persona protocol.ID, device identity.PublicKey) bool {
-	s := l.Snapshot()
-	d := s.View.Roll().Device(device)
-	if d == nil || d.Persona != persona {
-		return false
+	s := l.currentTip().State()
+	if s.Roll().Device(device) == nil {
+		s = l.Snapshot().View
 	}
-	m := s.View.Roll().Member(persona)
-	return m != nil && m.Standing() != roll.Expelled && m.Standing() != roll.Left
+	d, m := s.Roll().Device(device), s.Roll().Member(persona)
+	return d != nil && d.Persona == persona && m != nil && m.Standing() != roll.Expelled && m.Standing() != roll.Left
 }

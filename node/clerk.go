@@ -22,6 +22,7 @@ const (
 	resend    = time.Second            // own messages, until decided
 	watch     = time.Second            // look at the clock for deadlines at least this often
 	maxInbox  = 1024                   // messages waiting for the machine
+	maxHelped = 256                    // heights remembered as sent to who is behind
 	privVotes = "agree/"               // store key of what a clerk signed, by height
 )
 
@@ -85,7 +86,8 @@ func (c *clerk) receive(raw []byte) error {
 
 func (c *clerk) post(l letter) {
 	c.mu.Lock()
-	if len(c.inbox) < maxInbox {
+	// Timers are few and never come again; messages are sent until they count.
+	if _, timer := l.in.(checkpoint.TimedOut); timer || len(c.inbox) < maxInbox {
 		c.inbox = append(c.inbox, l)
 	}
 	c.mu.Unlock()
@@ -111,7 +113,8 @@ type heightDriver struct {
 	asked   []checkpoint.Judge
 	need    *checkpoint.NeedValue
 	timers  []*time.Timer
-	stuck   error // why this node signs nothing more
+	helped  map[uint64]time.Time // when the checkpoints of earlier heights were last sent, for who is behind
+	stuck   error                // why this node signs nothing more
 }
 
 // turn does what there is to do and returns when to look again.
@@ -233,7 +236,7 @@ func (h *heightDriver) step(in checkpoint.Input) {
 	switch verdict {
 	case checkpoint.HeightBehind:
 		if msg, ok := in.(checkpoint.Received); ok {
-			h.behind(msg.Message.Header().Height)
+			h.help(msg.Message.Header().Height)
 		}
 	case checkpoint.HeightAhead:
 		h.ahead()
@@ -244,6 +247,20 @@ func (h *heightDriver) step(in checkpoint.Input) {
 		}
 		h.carryOut(out)
 	}
+}
+
+// help sends the checkpoint of an earlier height to whoever is there, at most
+// once in a while: anyone can repeat an old message. Who is further behind
+// syncs.
+func (h *heightDriver) help(height uint64) {
+	if height+maxWanted < h.height || time.Since(h.helped[height]) < resend {
+		return
+	}
+	if h.helped == nil || len(h.helped) >= maxHelped {
+		h.helped = map[uint64]time.Time{}
+	}
+	h.helped[height] = time.Now()
+	h.behind(height)
 }
 
 func (h *heightDriver) carryOut(out checkpoint.Output) {

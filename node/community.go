@@ -85,19 +85,20 @@ func (c *Community) start() error {
 	if len(secret) != 32 {
 		return fmt.Errorf("node: the epoch's secret has %d bytes", len(secret))
 	}
-	return c.activate([32]byte(secret), nil)
+	return c.activate([32]byte(secret))
 }
 
-// activate begins life as a member. bootstraps are peers to dial first.
-func (c *Community) activate(secret [32]byte, bootstraps []p2p.Peer) error {
+// activate begins life as a member.
+func (c *Community) activate(secret [32]byte) error {
 	l, err := openLedger(c.id, c.store, c.log, c.changed)
 	if err != nil {
 		return err
 	}
 	r := newReplica(l, secret)
 	k := &clerk{ledger: l, device: c.key, log: c.log, wake: make(chan struct{}, 1)}
-	r.clerk = k
+	r.clerk, r.persona = k, c.Persona()
 	r.fetch = c.fetchSoon()
+	bootstraps := r.named()
 	for _, b := range bootstraps {
 		r.befriend(b.ID)
 	}
@@ -314,6 +315,7 @@ func listenAgain[P interface{ Addrs() []string }](c *Community, key string, base
 // close ends the presences and waits for everything the community started.
 func (c *Community) close() error {
 	c.stop()
+	c.wg.Wait() // what still joins may open presences until then
 	c.mu.Lock()
 	m, l := c.member, c.lobby
 	c.mu.Unlock()
@@ -324,7 +326,6 @@ func (c *Community) close() error {
 	if m != nil {
 		errs = append(errs, m.Close())
 	}
-	c.wg.Wait()
 	errs = append(errs, c.store.Close())
 	c.key.Erase()
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/bundle"
@@ -66,8 +67,9 @@ func (c *Community) Export(ctx context.Context, w io.Writer, req BundleRequest) 
 // not cover.
 func (l *ledger) since(height uint64) (ids []protocol.ID, from, top uint64, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	top = l.tip.Ref().Height
+	tip, sets := l.tip, maps.Clone(l.sets)
+	l.mu.Unlock() // reading the whole store must not hold up anything else
+	top = tip.Ref().Height
 	covered := checkpoint.Tip{}
 	if height > 0 {
 		if height > top {
@@ -81,7 +83,7 @@ func (l *ledger) since(height uint64) (ids []protocol.ID, from, top uint64, err 
 		if err != nil {
 			return nil, 0, 0, storeError(err)
 		}
-		if !covered.Covered(e.Set).Has(e.ID) && l.sets[e.Set].Has(e.ID) {
+		if !covered.Covered(e.Set).Has(e.ID) && sets[e.Set].Has(e.ID) {
 			ids = append(ids, e.ID)
 		}
 	}
@@ -110,8 +112,10 @@ func (l *ledger) packCheckpoint(height uint64) ([]byte, error) {
 	return dagcbor.Marshal(p)
 }
 
-// importBatch is how many records of a bundle are verified and stored together.
-const importBatch = 512
+const (
+	importBatch    = 512       // records of a bundle that are verified and stored together
+	maxImportCerts = 128 << 20 // bytes of checkpoints that wait for the bundle's records
+)
 
 // Import takes in a bundle: each record is verified and checked as if it came
 // from a peer, and a bad one is named without losing the good ones.
@@ -130,6 +134,7 @@ func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out I
 	}
 	im := importer{ledger: l, dry: dryRun, out: &out}
 	var certs []packed
+	size := 0
 	for item, problem := range rd.All() {
 		if err := ctx.Err(); err != nil {
 			return out, err
@@ -141,6 +146,16 @@ func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out I
 			var p packed
 			if err := dagcbor.Unmarshal(item.Certificate, &p); err != nil {
 				im.refuse(protocol.ID{}, &item.Offset, err)
+				continue
+			}
+			if !dryRun && item.Height <= l.currentTip().Ref().Height { // nothing to wait for
+				if err := im.finalise([]packed{p}); err != nil {
+					return out, err
+				}
+				continue
+			}
+			if size += len(item.Certificate); size > maxImportCerts {
+				im.refuse(protocol.ID{}, &item.Offset, errors.New("more checkpoints than can be taken in at once: import the file again"))
 				continue
 			}
 			certs = append(certs, p)

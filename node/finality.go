@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -11,8 +10,10 @@ import (
 	"github.com/metastate-p2p/metastate/store"
 )
 
-// maxWanted bounds certificates that wait for the ones before them.
-const maxWanted = 64
+const (
+	maxWanted = 64                             // certificates that wait for the ones before them
+	maxNeeded = 4 * checkpoint.MaxNewlyCovered // records that clerks' values wait for
+)
 
 // finality is how far a ledger's checkpoints go, and what stands in the way of
 // the next. Its ledger locks.
@@ -22,7 +23,7 @@ type finality struct {
 	chunks   chunkCache                        // lists of ids that values name
 	trouble  error                             // why finality stopped; nil if it has not
 	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
-	needed   map[protocol.ID]bool              // what a waiting certificate covers and is not held
+	needed   map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
 	verdicts map[protocol.ID]protocol.Verdict  // on covered records, since this node started
 }
 
@@ -120,14 +121,32 @@ func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error 
 	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
 		return nil
 	}
-	before, err := l.tipAt(v.Height - 1)
+	clerks, err := l.clerksOf(v.Height)
 	if err != nil {
 		return err
 	}
-	if _, err := cert.Verify(l.metastate, before.Clerks()); err != nil {
+	if _, err := cert.Verify(l.metastate, clerks); err != nil {
 		return err
 	}
 	return l.dispute(cert, fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height))
+}
+
+// clerksOf are those who sign the checkpoint at a height that is final here.
+// Anyone can ask by a forged certificate: it costs one look-up.
+func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
+	if height > 1 {
+		_, v, err := l.certificateAt(height - 1)
+		return v.Clerks, err
+	}
+	genesis, err := l.record(l.metastate)
+	if err != nil {
+		return nil, err
+	}
+	tip, err := checkpoint.Begin(genesis)
+	if err != nil {
+		return nil, err
+	}
+	return tip.Clerks(), nil
 }
 
 // privDisputed is where certificates are kept that stopped finality.
@@ -163,7 +182,7 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	recs, err := l.covered(v)
+	recs, err := l.covered(v, true)
 	if !errors.Is(err, errWaiting) {
 		delete(l.wanted, v.Height)
 	}
@@ -186,8 +205,9 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 // covered finds the records that a clerk's value newly covers. Those that are
 // not held are needed: they are taken in when they come, also if this node
 // refused them as rivals of what it holds, so that nobody can halt finality by
-// showing each clerk something else.
-func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
+// showing each clerk something else. Of what no quorum stands behind only
+// rivals are.
+func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record, error) {
 	sets, err := v.NewlyCovered(l.chunk)
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		return nil, err
@@ -201,13 +221,14 @@ func (l *ledger) covered(v checkpoint.Value) ([]*protocol.Record, error) {
 		for _, id := range set.IDs {
 			if r, ok := l.open[id]; ok {
 				recs = append(recs, r.Record)
-			} else if r, ok := l.pending.records[id]; ok { // the clerks hold what it waits for
+			} else if r := l.pending.get(id); r != nil { // the clerks hold what it waits for
 				recs = append(recs, r)
 			} else {
 				whole = false
-				if len(l.needed) < 2*checkpoint.MaxNewlyCovered {
-					l.needed[id] = true
+				if len(l.needed) >= maxNeeded { // junk must not keep others out
+					clear(l.needed)
 				}
+				l.needed[id] = l.needed[id] || certified
 			}
 		}
 	}
@@ -221,33 +242,32 @@ func (l *ledger) chunk(id protocol.ID) []byte {
 	if b, ok := l.chunks.chunks[id]; ok {
 		return b
 	}
-	b, err := l.store.Chunk(id)
-	if err != nil {
-		return nil
-	}
-	return b
+	return l.storedChunk(id)
 }
 
 // storeCheckpoint makes a checkpoint durable, with records it covers that were
 // only pending here.
 func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value, next checkpoint.Next, recs []*protocol.Record) error {
-	if _, err := l.store.Checkpoint(v.Height); err == nil {
-		return nil // replayed
+	var b store.Batch
+	if _, err := l.store.Checkpoint(v.Height); err != nil { // not replayed
+		b.Checkpoint = &store.Checkpoint{Height: v.Height, Cert: cert.Encode(), Chunks: next.Chunks}
 	}
-	b := store.Batch{Checkpoint: &store.Checkpoint{Height: v.Height, Cert: cert.Encode(), Chunks: next.Chunks}}
+	var fresh []*protocol.Record
 	for _, r := range recs {
 		if _, ok := l.open[r.ID()]; !ok {
+			fresh = append(fresh, r)
 			b.Items = append(b.Items, store.Item{ID: r.ID(), Set: r.Header().Subject, Inner: r.Inner()})
 		}
+	}
+	if b.Checkpoint == nil && len(b.Items) == 0 {
+		return nil
 	}
 	if err := l.store.Commit(b); err != nil {
 		return storeError(err)
 	}
-	for _, r := range recs {
-		if _, ok := l.open[r.ID()]; !ok {
-			l.index(r)
-			l.pending.remove(r.ID())
-		}
+	for _, r := range fresh {
+		l.index(r)
+		l.pending.remove(r.ID())
 	}
 	return nil
 }
@@ -275,8 +295,15 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 			}
 		}
 	}
+	ready := l.pending.releaseHeight(l.tip.Ref().Height)
+	for _, r := range recs {
+		ready = append(ready, l.pending.release(r.ID())...)
+		for _, in := range r.Carried() { // in no set, but what follows them may come now
+			ready = append(ready, l.pending.release(in.ID())...)
+		}
+	}
 	var d delivery
-	if err := l.take(l.pending.releaseHeight(), &d); err != nil {
+	if err := l.take(ready, &d); err != nil {
 		l.log.Warn("storing records that waited for a checkpoint", "cause", err)
 	}
 }
@@ -315,11 +342,29 @@ func (l *ledger) due() bool {
 		return true
 	}
 	for _, r := range l.open {
-		if l.tip.Coverable(r.Record) {
+		if l.ripe(r.Record, nil) { // whatever can be covered rests on one that is ripe
 			return true
 		}
 	}
 	return false
+}
+
+// ripe reports whether a value that covers those in could cover r besides: all
+// that r rests on is covered or among them. Caller holds mu.
+func (l *ledger) ripe(r *protocol.Record, in map[protocol.ID]bool) bool {
+	if !l.tip.Coverable(r) {
+		return false
+	}
+	if r.Plane() == protocol.Bulk {
+		return true
+	}
+	h, control := r.Header(), l.tip.Covered(protocol.ID{})
+	for _, p := range h.Parents {
+		if !in[p] && !control.Has(p) {
+			return false
+		}
+	}
+	return h.Prev.IsZero() || in[h.Prev] || control.Has(h.Prev) || l.tip.State().Continues(h)
 }
 
 // judge answers a machine's question about a value; known is false while
@@ -331,7 +376,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if err != nil {
 		return false, true
 	}
-	recs, err := l.covered(v)
+	recs, err := l.covered(v, false)
 	if errors.Is(err, errWaiting) {
 		return false, false
 	}
@@ -353,20 +398,23 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	return full || !l.omits(recs, began.Add(-omission)), true
 }
 
-// omits reports whether a record that could be covered and was held before the
-// given time is not among recs.
+// omits reports whether a value leaves out a record that it could cover and
+// that was held before the given time. Of what rests on an omitted record only
+// that one counts, and of a fork none of which the value covers a part: the
+// proposer may have refused it as a third rival (SPEC §4.1).
 func (l *ledger) omits(recs []*protocol.Record, before time.Time) bool {
 	in := make(map[protocol.ID]bool, len(recs))
+	taken := make(map[place]bool, len(recs))
 	for _, r := range recs {
 		in[r.ID()] = true
+		taken[placeOf(r.Header())] = true
 	}
-	var timely []*protocol.Record
-	for _, r := range l.open {
-		if r.at.Before(before) {
-			timely = append(timely, r.Record)
+	for id, r := range l.open {
+		if r.at.Before(before) && !in[id] && !taken[placeOf(r.Header())] && l.ripe(r.Record, in) {
+			return true
 		}
 	}
-	return slices.ContainsFunc(timely, func(r *protocol.Record) bool { return !in[r.ID()] && l.tip.Coverable(r) })
+	return false
 }
 
 // currentTip is the latest final checkpoint.

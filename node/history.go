@@ -31,10 +31,11 @@ func (l *ledger) refAt(height uint64) (CheckpointRef, error) {
 	return CheckpointRef{Height: height, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, nil
 }
 
-// tipAt replays the checkpoints up to a height. Caller holds mu.
+// tipAt replays the checkpoints up to a height from the store. Caller does not
+// hold mu: it may take long.
 func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
-	if height == l.tip.Ref().Height {
-		return l.tip, nil
+	if tip := l.currentTip(); height == tip.Ref().Height {
+		return tip, nil
 	}
 	genesis, err := l.record(l.metastate)
 	if err != nil {
@@ -47,7 +48,7 @@ func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
 			break
 		}
 		var sets []checkpoint.Covered
-		if sets, err = v.NewlyCovered(l.chunk); err != nil {
+		if sets, err = v.NewlyCovered(l.storedChunk); err != nil {
 			break
 		}
 		var recs []*protocol.Record
@@ -80,19 +81,28 @@ func (l *ledger) record(id protocol.ID) (*protocol.Record, error) {
 	return protocol.Parse(inner)
 }
 
+// storedChunk is a list of ids that a stored checkpoint names, nil if it can't
+// be read.
+func (l *ledger) storedChunk(id protocol.ID) []byte {
+	b, err := l.store.Chunk(id)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // coveredAt finds the checkpoint that covers a record of a subject.
 func (l *ledger) coveredAt(subject, id protocol.ID) (ref CheckpointRef, ok bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.tip.Covered(subject).Has(id) {
+	tip := l.currentTip()
+	if !tip.Covered(subject).Has(id) {
 		return ref, false, nil
 	}
-	for h := l.tip.Ref().Height; h > 0; h-- {
+	for h := tip.Ref().Height; h > 0; h-- {
 		cert, v, err := l.certificateAt(h)
 		if err != nil {
 			return ref, false, err
 		}
-		sets, err := v.NewlyCovered(l.chunk)
+		sets, err := v.NewlyCovered(l.storedChunk)
 		if err != nil {
 			return ref, false, err
 		}

@@ -47,10 +47,6 @@ type place struct {
 
 func placeOf(h protocol.Header) place { return place{h.Key, h.Subject, h.Seq} }
 
-// third reports whether two rivals of r are held. Two are proof enough of what
-// the device did.
-func (x *holdings) third(r *protocol.Record) bool { return x.places[placeOf(r.Header())] >= 2 }
-
 // Header is the header of a held control record.
 func (x *holdings) Header(id protocol.ID) (protocol.Header, bool) {
 	h, ok := x.headers[id]

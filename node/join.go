@@ -11,6 +11,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -108,12 +109,12 @@ func (c *Community) resumeJoin() error {
 	c.mu.Unlock()
 	c.wg.Go(func() {
 		for wait := joinRetry; ; wait = min(2*wait, joinRetryMax) {
-			done, err := c.tryJoin(c.ctx)
+			err := c.tryJoin(c.ctx)
 			c.firstTry.Do(func() { close(c.tried) })
 			if err != nil {
 				c.log.Info("joining goes on", "cause", err)
 			}
-			if done {
+			if c.book() != nil { // admitted
 				return
 			}
 			select {
@@ -126,8 +127,12 @@ func (c *Community) resumeJoin() error {
 	return nil
 }
 
-// awaitFirstTry waits until a member was asked once, or ctx ends.
+// awaitFirstTry waits until a member was asked once, or ctx ends. Who is a
+// member has nobody to ask.
 func (c *Community) awaitFirstTry(ctx context.Context) {
+	if c.book() != nil {
+		return
+	}
 	select {
 	case <-c.tried:
 	case <-c.ctx.Done():
@@ -135,14 +140,14 @@ func (c *Community) awaitFirstTry(ctx context.Context) {
 	}
 }
 
-// tryJoin knocks once. done means that there is nothing left to try.
-func (c *Community) tryJoin(ctx context.Context) (done bool, err error) {
+// tryJoin knocks once.
+func (c *Community) tryJoin(ctx context.Context) error {
 	c.mu.Lock()
 	j := *c.joining
 	c.mu.Unlock()
 	l, err := parseLink(j.Link)
 	if err != nil {
-		return false, err
+		return err
 	}
 	raw, _, err := p2p.Knock(ctx, c.presenceConfig(c.daily.Member, nil), l.peers(), j.Request)
 	if err != nil {
@@ -150,18 +155,18 @@ func (c *Community) tryJoin(ctx context.Context) (done bool, err error) {
 		if errors.Is(err, p2p.ErrRefused) {
 			j.Trouble = "a member was reached and refused the request"
 		}
-		return false, errors.Join(err, c.saveJoin(j))
+		return errors.Join(err, c.saveJoin(j))
 	}
 	var a joinAnswer
 	if err := dagcbor.Unmarshal(raw, &a); err != nil {
-		return false, fmt.Errorf("node: a member's answer: %w", err)
+		return fmt.Errorf("node: a member's answer: %w", err)
 	}
 	j.Trouble = a.Reason
 	if a.Standing != string(roll.Full) {
 		j.Step = stepReached
-		return false, c.saveJoin(j)
+		return c.saveJoin(j)
 	}
-	return true, c.admitted(l, j, a)
+	return c.admitted(l, j, a)
 }
 
 // admitted checks a member's answer against the invite, stores it, and begins
@@ -181,20 +186,14 @@ func (c *Community) admitted(l link, j joining, a joinAnswer) error {
 	private := map[string][]byte{privEpoch: a.Epoch, privJoin: nil}
 	for _, b := range a.Bindings[:min(len(a.Bindings), maxJoinPeers)] {
 		if bind, err := identity.ParseBinding(b); err == nil {
-			private[privBinding+string(bind.PeerID)] = b
+			private[bindingKey(bind.Device)] = b
 		}
 	}
 	batch := store.Batch{Items: []store.Item{{ID: genesis.ID(), Inner: genesis.Inner()}}, Private: private}
 	if err := c.store.Commit(batch); err != nil {
 		return storeError(err)
 	}
-	var peers []p2p.Peer
-	for _, b := range a.Bindings[:min(len(a.Bindings), maxJoinPeers)] {
-		if bind, err := identity.ParseBinding(b); err == nil && protocol.ID(bind.Metastate) == c.id && len(bind.Addrs) > 0 {
-			peers = append(peers, p2p.Peer{ID: string(bind.PeerID), Addrs: bind.Addrs, Bootstrap: true})
-		}
-	}
-	return c.activate([32]byte(a.Epoch), peers)
+	return c.activate([32]byte(a.Epoch))
 }
 
 // serveJoin answers a stranger who knocks at the lobby.
@@ -203,14 +202,9 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 	if err := dagcbor.Unmarshal(raw, &req); err != nil {
 		return nil, err
 	}
-	recs, errs := protocol.ParseBatch([][]byte{req.Inception, req.Grant})
-	if err := errors.Join(errs...); err != nil {
+	recs, err := parseRequest(req, peerID)
+	if err != nil {
 		return nil, err
-	}
-	// Who knocks must be the peer that the newcomer's device names: others may
-	// hold a copy of the request.
-	if b, err := identity.ParseBinding(req.Binding); err != nil || string(b.PeerID) != peerID {
-		return nil, errors.New("the request is another peer's")
 	}
 	l := c.book()
 	if l == nil {
@@ -228,7 +222,7 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 		changed := c.Changed()
 		switch s := l.finalStanding(persona); {
 		case s == roll.Full:
-			return c.welcome(persona, recs[1], req.Binding)
+			return c.welcome(req.Binding)
 		case s != "" && s != roll.Pending:
 			return dagcbor.Marshal(joinAnswer{Reason: "the persona is " + string(s)})
 		case s == roll.Pending:
@@ -240,6 +234,30 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 		case <-changed:
 		}
 	}
+}
+
+// parseRequest returns the inception and the grant of a request that hang
+// together: the grant is of that persona and that device, and whoever knocks is
+// the peer that the device names. Others may hold a copy of the request.
+func parseRequest(req joinRequest, peerID string) ([]*protocol.Record, error) {
+	recs, errs := protocol.ParseBatch([][]byte{req.Inception, req.Grant})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	b, err := identity.ParseBinding(req.Binding)
+	if err != nil {
+		return nil, err
+	}
+	in, grant := recs[0], recs[1]
+	switch h := grant.Header(); {
+	case string(b.PeerID) != peerID:
+		return nil, errors.New("the request is another peer's")
+	case in.Kind() != protocol.Inception || len(in.Header().Cosigners) != 1,
+		grant.Kind() != protocol.Grant || len(h.Cosigners) != 1 || h.Persona != in.ID() || h.Key != in.Header().Key,
+		protocol.ID(b.Persona) != in.ID() || b.Device != h.Cosigners[0]:
+		return nil, errors.New("the request is not of the shape the protocol asks for")
+	}
+	return recs, nil
 }
 
 func (l *ledger) finalStanding(persona protocol.ID) roll.Standing {
@@ -257,13 +275,9 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
 	if s.View.Roll().Member(persona) != nil {
 		return "" // on its way
 	}
-	co := recs[0].Header().Cosigners
-	if recs[0].Kind() != protocol.Inception || recs[1].Kind() != protocol.Grant || len(co) != 1 {
-		return "the request is not of the shape the protocol asks for"
-	}
 	var invite protocol.ID
 	for id, inv := range s.View.Roll().Invites() {
-		if inv.Key == co[0] {
+		if inv.Key == recs[0].Header().Cosigners[0] {
 			invite = id
 			switch {
 			case inv.Revoked:
@@ -278,22 +292,46 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
 	if invite.IsZero() {
 		return "this member does not know the invite (yet)"
 	}
-	_, err := c.act(protocol.Admit, roll.AdmitBody{Persona: persona, Invite: invite}, recs...)
+	body := roll.AdmitBody{Persona: persona, Invite: invite}
+	r, err := l.write(c.Persona(), c.key.Public(), protocol.Admit, protocol.ID{}, func(h protocol.Header) (*protocol.Record, error) {
+		r, err := protocol.Sign(h, body, recs, c.key)
+		if err != nil {
+			return nil, err
+		}
+		// A void admission would still count against this member's quota, and
+		// strangers could spend it all.
+		if v := l.foretell(r); !v.Stands {
+			return nil, refuse(v.Text, "")
+		}
+		return r, nil
+	})
 	if err != nil {
 		return AsError(err).Message
 	}
+	c.publish(p2p.Records, r.Inner())
 	return ""
 }
 
+// foretell is the verdict on a record if it were held. Caller holds mu.
+func (l *ledger) foretell(r *protocol.Record) protocol.Verdict {
+	recs := []*protocol.Record{r}
+	for _, o := range l.open {
+		recs = append(recs, o.Record)
+	}
+	_, verdicts := l.tip.State().Advance(state.Step{Records: recs, Provisional: true})
+	for _, v := range verdicts {
+		if v.Record == r.ID() {
+			return v
+		}
+	}
+	return protocol.Verdict{}
+}
+
 // welcome gives a new member what it needs to meet the others.
-func (c *Community) welcome(persona protocol.ID, grant *protocol.Record, binding []byte) ([]byte, error) {
+func (c *Community) welcome(binding []byte) ([]byte, error) {
 	c.mu.Lock()
 	r := c.replica
 	c.mu.Unlock()
-	b, err := identity.ParseBinding(binding)
-	if err != nil || protocol.ID(b.Persona) != persona || b.Device != grant.Header().Cosigners[0] {
-		return nil, errors.New("the binding is not the newcomer's")
-	}
 	if _, err := r.addBinding(binding); err != nil {
 		return nil, err
 	}

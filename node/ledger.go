@@ -137,6 +137,7 @@ type delivery struct {
 	taken     int // new and stored
 	duplicate int
 	waiting   int // for ancestors or a checkpoint
+	fresh     int // taken, or waiting and not held before
 	refused   []refusal
 }
 
@@ -186,7 +187,7 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 	queue := state.Order(todo)
 	var items []store.Item
 	var good []*protocol.Record
-	accepted := overlay{ledger: l, fresh: map[protocol.ID]protocol.Header{}}
+	accepted := overlay{ledger: l, fresh: map[protocol.ID]protocol.Header{}, rivals: map[place]int{}}
 	for len(queue) > 0 {
 		r := queue[0]
 		queue = queue[1:]
@@ -197,24 +198,22 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 		var missing *state.Missing
 		switch {
 		case errors.As(err, &missing):
-			l.pending.add(r, missing)
-			d.waiting++
+			l.wait(r, missing, d)
 			continue
-		case err == nil && l.third(r):
-			err = fmt.Errorf("%w: two rivals of it are held already", state.ErrRefused)
+		case err == nil && accepted.third(r):
+			err = errThird
 		}
-		if err != nil && l.needed[r.ID()] {
-			// A quorum of clerks covers it: it belongs to the history, whatever
-			// this node would have made of it.
-			l.pending.add(r, &state.Missing{})
-			d.waiting++
+		if certified, needed := l.needed[r.ID()]; err != nil && (certified || needed && errors.Is(err, errThird)) {
+			// What a quorum of clerks covers belongs to the history, whatever this
+			// node would have made of it.
+			l.wait(r, &state.Missing{}, d)
 			continue
 		}
 		if err != nil {
 			d.refused = append(d.refused, refusal{r.ID(), err})
 			continue
 		}
-		accepted.fresh[r.ID()] = r.Header()
+		accepted.add(r)
 		items = append(items, store.Item{ID: r.ID(), Set: r.Header().Subject, Inner: r.Inner()})
 		good = append(good, r)
 		queue = append(queue, l.pending.release(r.ID())...)
@@ -228,15 +227,41 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 			l.index(r)
 		}
 		d.taken += n
+		d.fresh += n
 		items, good = items[n:], good[n:]
 	}
 	return nil
 }
 
+// errThird refuses what nothing is wrong with but that two rivals are held.
+var errThird = fmt.Errorf("node: %w: two rivals of it are held already", state.ErrRefused)
+
+// wait keeps a record until what it waits for is held.
+func (l *ledger) wait(r *protocol.Record, missing *state.Missing, d *delivery) {
+	if l.pending.get(r.ID()) == nil {
+		d.fresh++
+	}
+	l.pending.add(r, missing)
+	d.waiting++
+}
+
 // overlay is the ledger with records that are about to be stored.
 type overlay struct {
 	*ledger
-	fresh map[protocol.ID]protocol.Header
+	fresh  map[protocol.ID]protocol.Header
+	rivals map[place]int // of fresh
+}
+
+func (o overlay) add(r *protocol.Record) {
+	o.fresh[r.ID()] = r.Header()
+	o.rivals[placeOf(r.Header())]++
+}
+
+// third reports whether two rivals of r are held, or about to be. Two are proof
+// enough of what the device did.
+func (o overlay) third(r *protocol.Record) bool {
+	at := placeOf(r.Header())
+	return o.places[at]+o.rivals[at] >= 2
 }
 
 func (o overlay) Header(id protocol.ID) (protocol.Header, bool) {

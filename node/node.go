@@ -106,6 +106,9 @@ func (n *Node) openSpare() error {
 func (n *Node) closeSpare() (seed [32]byte, listen []string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return seed, nil, errClosed()
+	}
 	if n.spare == nil {
 		return random32(), nil, nil
 	}
@@ -141,9 +144,19 @@ func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community
 		return nil, errors.Join(err, c.close())
 	}
 	n.mu.Lock()
-	n.open = append(n.open, c)
+	closed := n.closed
+	if !closed {
+		n.open = append(n.open, c)
+	}
 	n.mu.Unlock()
+	if closed { // while it was entered: nobody else would close it
+		return nil, errors.Join(errClosed(), c.close())
+	}
 	return c, nil
+}
+
+func errClosed() error {
+	return &Error{Code: "closed", Exit: ExitFailed, Message: "the node is shutting down"}
 }
 
 // storeDir is where a metastate's store is.
@@ -224,12 +237,24 @@ func (n *Node) Found(_ context.Context, req FoundRequest) (m Membership, err err
 // saved and a member was asked once; joining goes on in the background, also
 // after a restart, until the newcomer is a member.
 func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err error) {
-	n.joinMu.Lock()
-	defer n.joinMu.Unlock()
 	l, err := parseLink(req.Link)
 	if err != nil {
 		return m, err
 	}
+	if m, err = n.beginJoin(l, req); err != nil {
+		return m, err
+	}
+	if c := n.lookup(l.Metastate); c != nil {
+		c.awaitFirstTry(ctx)
+		m.Standing = c.Status().Standing
+	}
+	return m, nil
+}
+
+// beginJoin saves the request to join, unless this node did before.
+func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
+	n.joinMu.Lock()
+	defer n.joinMu.Unlock()
 	if err := identity.ValidName(req.As); req.As != "" && err != nil {
 		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
 	}
@@ -241,7 +266,7 @@ func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err err
 		s := c.Status()
 		return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
 	}
-	m, err = n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase,
+	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase,
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
 			invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
 			defer invite.Erase()
@@ -257,14 +282,6 @@ func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err err
 			}
 			return store.Batch{Private: map[string][]byte{privJoin: j.encode()}}, nil
 		})
-	if err != nil {
-		return m, err
-	}
-	if c := n.lookup(l.Metastate); c != nil {
-		c.awaitFirstTry(ctx)
-		m.Standing = c.Status().Standing
-	}
-	return m, nil
 }
 
 // enter adds a citizenship: persona keys sign what begins it, the vault keeps
@@ -309,7 +326,7 @@ func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
 		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if len(n.open) == 0 {
+		if len(n.open) == 0 && !n.closed {
 			err = errors.Join(err, n.openSpare())
 		}
 		return m, err
@@ -429,6 +446,8 @@ func (n *Node) Close() error {
 	if spare != nil {
 		errs = append(errs, spare.Close())
 	}
+	n.joinMu.Lock() // who is entering a metastate sees that the node closes
+	defer n.joinMu.Unlock()
 	n.vault.wipe()
 	return errors.Join(errs...)
 }

@@ -1,6 +1,11 @@
 package node
 
 import (
+	"container/list"
+	"iter"
+	"maps"
+	"slices"
+
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -10,72 +15,127 @@ import (
 const (
 	maxPending = 64 << 20
 	maxChunks  = 4 << 20
+	waitCost   = 256 // of waiting for one thing, besides the record
 )
 
 // A pool holds verified records until what they wait for is held. It is
-// bounded: when it is full the oldest goes, and sync brings it again. Its owner
-// locks.
+// bounded. When it is full, those go that cite the latest checkpoints, so that
+// a node that catches up keeps what it needs first; then the oldest. Sync
+// brings them again. Its owner locks.
 type pool struct {
-	records map[protocol.ID]*protocol.Record
-	waiters map[protocol.ID][]protocol.ID // what is missing → who waits for it
-	heights []protocol.ID                 // who waits for a later checkpoint
-	order   []protocol.ID                 // by arrival; some may be gone
+	records map[protocol.ID]*waiting
+	waiters map[protocol.ID]map[protocol.ID]bool // what is missing → who waits for it
+	heights map[uint64]map[protocol.ID]bool      // checkpoint cited → who waits for it
+	order   list.List                            // of *waiting, by arrival
 	size    int
 }
 
+// A waiting record is one in a pool, with what it waits for.
+type waiting struct {
+	*protocol.Record
+	missing []protocol.ID
+	height  uint64 // 0: no checkpoint
+	at      *list.Element
+}
+
+func (w *waiting) cost() int { return len(w.Inner()) + waitCost*(1+len(w.missing)) }
+
+// add takes in a record, or renews what it waits for.
 func (p *pool) add(r *protocol.Record, missing *state.Missing) {
+	p.remove(r.ID())
 	if p.records == nil {
-		p.records, p.waiters = map[protocol.ID]*protocol.Record{}, map[protocol.ID][]protocol.ID{}
+		p.records, p.waiters = map[protocol.ID]*waiting{}, map[protocol.ID]map[protocol.ID]bool{}
+		p.heights = map[uint64]map[protocol.ID]bool{}
 	}
-	if _, ok := p.records[r.ID()]; !ok {
-		p.order = append(p.order, r.ID())
-		p.size += len(r.Inner())
+	w := &waiting{Record: r, missing: missing.Records, height: missing.Checkpoint}
+	w.at = p.order.PushBack(w)
+	p.records[r.ID()] = w
+	p.size += w.cost()
+	for _, id := range w.missing {
+		tie(p.waiters, id, r.ID())
 	}
-	p.records[r.ID()] = r
-	if missing.Checkpoint != 0 {
-		p.heights = append(p.heights, r.ID())
+	if w.height != 0 {
+		tie(p.heights, w.height, r.ID())
 	}
-	for _, id := range missing.Records {
-		p.waiters[id] = append(p.waiters[id], r.ID())
+	if p.size > maxPending {
+		p.evict()
 	}
-	for p.size > maxPending && len(p.order) > 0 {
-		oldest := p.order[0]
-		p.order = p.order[1:]
-		p.remove(oldest)
+}
+
+func tie[K comparable](m map[K]map[protocol.ID]bool, key K, id protocol.ID) {
+	if m[key] == nil {
+		m[key] = map[protocol.ID]bool{}
 	}
+	m[key][id] = true
+}
+
+func untie[K comparable](m map[K]map[protocol.ID]bool, key K, id protocol.ID) {
+	if delete(m[key], id); len(m[key]) == 0 {
+		delete(m, key)
+	}
+}
+
+// evict makes room for an eighth more, so that it is seldom called.
+func (p *pool) evict() {
+	const enough = maxPending - maxPending/8
+	heights := slices.Sorted(maps.Keys(p.heights))
+	for _, h := range slices.Backward(heights) {
+		for id := range p.heights[h] {
+			if p.size <= enough {
+				return
+			}
+			p.remove(id)
+		}
+	}
+	for p.size > enough {
+		p.remove(p.order.Front().Value.(*waiting).ID())
+	}
+}
+
+// get is a waiting record, nil if it is not in the pool.
+func (p *pool) get(id protocol.ID) *protocol.Record {
+	if w := p.records[id]; w != nil {
+		return w.Record
+	}
+	return nil
 }
 
 // release takes out what waited for a record.
 func (p *pool) release(id protocol.ID) []*protocol.Record {
-	ids := p.waiters[id]
-	delete(p.waiters, id)
-	return p.takeOut(ids)
+	return p.takeOut(maps.Keys(p.waiters[id]))
 }
 
-// releaseHeight takes out what waited for a checkpoint.
-func (p *pool) releaseHeight() []*protocol.Record {
-	ids := p.heights
-	p.heights = nil
-	return p.takeOut(ids)
-}
-
-func (p *pool) takeOut(ids []protocol.ID) (out []*protocol.Record) {
-	for _, id := range ids {
-		if r, ok := p.records[id]; ok {
-			p.remove(id)
-			out = append(out, r)
+// releaseHeight takes out what waited for a checkpoint up to a height.
+func (p *pool) releaseHeight(height uint64) (out []*protocol.Record) {
+	for h, ids := range p.heights {
+		if h <= height {
+			out = append(out, p.takeOut(maps.Keys(ids))...)
 		}
 	}
 	return out
 }
 
-func (p *pool) remove(id protocol.ID) {
-	if r, ok := p.records[id]; ok {
-		p.size -= len(r.Inner())
-		delete(p.records, id)
+func (p *pool) takeOut(ids iter.Seq[protocol.ID]) (out []*protocol.Record) {
+	for id := range ids {
+		out = append(out, p.records[id].Record)
+		p.remove(id)
 	}
-	if len(p.records) == 0 { // nobody waits: drop stale entries
-		p.waiters, p.heights, p.order = map[protocol.ID][]protocol.ID{}, nil, nil
+	return out
+}
+
+func (p *pool) remove(id protocol.ID) {
+	w := p.records[id]
+	if w == nil {
+		return
+	}
+	delete(p.records, id)
+	p.order.Remove(w.at)
+	p.size -= w.cost()
+	for _, m := range w.missing {
+		untie(p.waiters, m, id)
+	}
+	if w.height != 0 {
+		untie(p.heights, w.height, id)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
@@ -28,22 +27,25 @@ const (
 // A replica is a ledger as the network sees it: everything it gives is in
 // outer form, and everything it takes is opened and checked.
 type replica struct {
-	ledger *ledger
-	secret [32]byte
-	epoch  *protocol.Epoch
-	clerk  *clerk // nil until the node may be one
-	fetch  func() // asks for a sync soon
+	ledger  *ledger
+	persona protocol.ID // this node's own
+	secret  [32]byte
+	epoch   *protocol.Epoch
+	clerk   *clerk // nil until the node may be one
+	fetch   func() // asks for a sync soon
 
 	mu       sync.Mutex
-	own      []byte                // guarded by mu: this device's signed binding
-	bindings map[string]peerRecord // guarded by mu: by transport peer id
-	early    [][]byte              // guarded by mu: bindings of devices not on the roll yet
-	friends  map[string]bool       // guarded by mu: whom the invite's answer named
+	own      []byte                                 // guarded by mu: this device's signed binding
+	bindings map[identity.PublicKey]peerRecord      // guarded by mu: by device
+	claims   map[string]map[identity.PublicKey]bool // guarded by mu: transport peer → devices whose binding names it
+	early    [][]byte                               // guarded by mu: bindings of devices not on the roll yet
+	friends  map[string]bool                        // guarded by mu: whom the invite's answer named
 }
 
 // A peerRecord is a device's binding as it came and as it reads.
 type peerRecord struct {
 	signed []byte
+	proven bool // shown by the peer itself, which the transport had verified
 	identity.Binding
 }
 
@@ -58,7 +60,8 @@ const (
 func newReplica(l *ledger, secret [32]byte) *replica {
 	r := &replica{
 		ledger: l, secret: secret, epoch: protocol.NewEpoch(secret, true),
-		bindings: map[string]peerRecord{}, friends: map[string]bool{},
+		bindings: map[identity.PublicKey]peerRecord{}, claims: map[string]map[identity.PublicKey]bool{},
+		friends: map[string]bool{},
 	}
 	r.loadBindings()
 	return r
@@ -104,17 +107,17 @@ func (r *replica) Deliver(_ context.Context, _ string, kind p2p.Kind, frames [][
 func (r *replica) records(inners [][]byte) (int, error) {
 	d, err := r.ledger.deliver(inners)
 	if err != nil {
-		return d.taken, err
+		return d.fresh, err
 	}
 	for _, x := range d.refused {
 		if !errors.Is(x.err, state.ErrRefused) { // malformed or forged: no honest peer passes it on
-			return d.taken, fmt.Errorf("%w: %w", p2p.ErrPeer, x.err)
+			return d.fresh, fmt.Errorf("%w: %w", p2p.ErrPeer, x.err)
 		}
 	}
 	if d.waiting > 0 {
 		r.fetch()
 	}
-	return d.taken, nil
+	return d.fresh, nil
 }
 
 func (r *replica) checkpoints(parts [][]byte) (fresh int, err error) {
@@ -290,9 +293,8 @@ func (r *replica) checkpointAt(height uint64) ([][]byte, error) {
 func (r *replica) Bindings() [][]byte {
 	r.mu.Lock()
 	var signed [][]byte
-	now := time.Now().Unix()
 	for _, b := range r.bindings {
-		if b.CurrentAt(now) {
+		if r.inForce(b) { // so that nodes that met who left, and others, show the same
 			signed = append(signed, b.signed)
 		}
 	}

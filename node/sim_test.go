@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"maps"
@@ -51,9 +52,10 @@ type home struct {
 	daily vault.Daily
 	ask   chan struct{} // capacity 1: a sync is wanted
 
-	mu   sync.Mutex
-	c    *Community // guarded by mu
-	halt func()     // guarded by mu: ends the clerk
+	mu    sync.Mutex
+	c     *Community           // guarded by mu, like all below
+	halt  func()               // ends the clerk
+	heard map[protocol.ID]bool // messages
 }
 
 const (
@@ -75,7 +77,7 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 	}
 	founder := w.found()
 	for i := 1; i < n; i++ {
-		h := &home{town: w, i: i, ask: make(chan struct{}, 1)}
+		h := &home{town: w, i: i, ask: make(chan struct{}, 1), heard: map[protocol.ID]bool{}}
 		h.daily = w.admit(founder)
 		w.homes = append(w.homes, h)
 	}
@@ -143,7 +145,7 @@ func (w *town) found() *home {
 	if err := st.Commit(batch); err != nil {
 		w.t.Fatal(err)
 	}
-	h := &home{town: w, daily: d, ask: make(chan struct{}, 1)}
+	h := &home{town: w, daily: d, ask: make(chan struct{}, 1), heard: map[protocol.ID]bool{}}
 	w.homes = append(w.homes, h)
 	h.open(st)
 	w.door = identity.GenerateSigningKey()
@@ -268,19 +270,32 @@ func (h *home) gossip(kind p2p.Kind, frames [][]byte) {
 	if len(frames) == 0 {
 		return
 	}
+	message := protocol.Sum(bytes.Join(frames, nil))
 	for _, to := range h.homes {
 		if to == h || kind == p2p.Agreement && to.i >= townClerks {
 			continue
 		}
-		for range h.copies(to) {
+		for again := range h.copies(to) {
 			delay := h.delay()
 			time.AfterFunc(delay, func() {
-				if h.ctx.Err() == nil && h.reaches(to) {
+				if h.ctx.Err() == nil && h.reaches(to) && (to.hears(message, kind) || again > 0) {
 					_, _ = to.community().replica.Deliver(h.ctx, "", kind, frames)
 				}
 			})
 		}
 	}
+}
+
+// hears reports whether a message is new here, as libp2p's gossip drops what
+// came already from somebody else. Clerks repeat themselves on purpose.
+func (h *home) hears(message protocol.ID, kind p2p.Kind) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if kind != p2p.Agreement && h.heard[message] {
+		return false
+	}
+	h.heard[message] = true
+	return true
 }
 
 func (w *town) copies(to *home) int {
@@ -356,6 +371,9 @@ func (h *home) pull(from *home, part float64) {
 	have, sets := setsOf(mine), setsOf(theirs)
 	var lacks []protocol.ID
 	for _, set := range slices.SortedFunc(maps.Keys(sets), protocol.ID.Compare) { // the control plane first
+		if sets[set].Root() == have[set].Root() {
+			continue
+		}
 		for id := range sets[set].All() {
 			if !have[set].Has(id) {
 				lacks = append(lacks, id)

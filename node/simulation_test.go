@@ -3,6 +3,8 @@ package node
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +17,7 @@ import (
 const (
 	simHomes = 30
 	simSeeds = 100
-	simActs  = 60
+	simActs  = 40
 )
 
 // Thirty ledgers, a network that loses, delays, reorders and repeats messages
@@ -28,10 +30,18 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		seeds = 10
 	}
-	var heights, acts, votes uint64
+	var heights, acts, votes atomic.Uint64
 	began := time.Now()
+	t.Cleanup(func() {
+		t.Logf("%d seeds of %d ledgers in %v: %d checkpoints, %d acts, %d ballots",
+			seeds, simHomes, time.Since(began).Round(time.Millisecond), heights.Load(), acts.Load(), votes.Load())
+		if !t.Failed() && (acts.Load() < seeds*simActs/2 || votes.Load() < seeds*simActs/8) {
+			t.Error("the simulation did next to nothing")
+		}
+	})
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newTown(t, simHomes, seed)
 				defer w.close()
@@ -40,13 +50,11 @@ func TestSimulation(t *testing.T) {
 				at := w.homes[0].community().Status().Checkpoint
 				t.Logf("seed %d: %d acts, %d ballots; equal %v after the trouble: height %d, state root %.16s, %d votes decided",
 					seed, did.acts, did.votes, took.Round(time.Millisecond), at.Height, at.StateRoot, w.checkPolls())
-				heights, acts, votes = heights+at.Height, acts+did.acts, votes+did.votes
+				heights.Add(at.Height)
+				acts.Add(did.acts)
+				votes.Add(did.votes)
 			})
 		})
-	}
-	t.Logf("%d seeds of %d ledgers in %v: %d checkpoints, %d acts, %d ballots", seeds, simHomes, time.Since(began).Round(time.Millisecond), heights, acts, votes)
-	if acts < seeds*simActs/2 || votes < seeds*simActs/8 {
-		t.Error("the simulation did next to nothing")
 	}
 }
 
@@ -100,9 +108,9 @@ func (h *home) something() (r protocol.ID, kind protocol.Kind) {
 	var done RecordRef
 	switch p := h.draw(20); {
 	case p < 12:
-		polls := c.Proposals().Proposals
+		polls := slices.DeleteFunc(c.Proposals().Proposals, func(p Proposal) bool { return !p.MayVote })
 		if len(polls) == 0 {
-			return r, kind
+			return h.asks()
 		}
 		poll := polls[h.draw(len(polls))].Proposal.String()
 		v, err := c.Vote(ctx, poll, []string{"yes", "no", "abstain"}[h.draw(3)])
@@ -115,8 +123,7 @@ func (h *home) something() (r protocol.ID, kind protocol.Kind) {
 		}
 		return id, protocol.Ballot
 	case p < 16:
-		ref, _ := c.Propose(ctx, ProposeRequest{Title: fmt.Sprint("Question ", h.draw(1000)), ClosesIn: time.Duration(3+h.draw(30)) * time.Second})
-		return ref.Proposal, protocol.Propose
+		return h.asks()
 	case p == 16 && h.i >= townClerks:
 		done, _ = c.Leave(ctx)
 	case p == 17:
@@ -133,6 +140,13 @@ func (h *home) something() (r protocol.ID, kind protocol.Kind) {
 		}
 	}
 	return done.Record, protocol.Leave
+}
+
+func (h *home) asks() (protocol.ID, protocol.Kind) {
+	ref, _ := h.community().Propose(h.ctx, ProposeRequest{
+		Title: fmt.Sprint("Question ", h.draw(1000)), ClosesIn: time.Duration(3+h.draw(12)) * time.Second,
+	})
+	return ref.Proposal, protocol.Propose
 }
 
 // settle heals the network and waits until all homes are equal and nothing is

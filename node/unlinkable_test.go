@@ -58,7 +58,14 @@ func TestNoBytesSharedBetweenMetastates(t *testing.T) {
 		t.Log(l.name, "left", l.bytes(), "bytes in", len(l.strings), "strings")
 	}
 	inX, inZ := x.windows(), z.windows()
-	public := func(w [window]byte) bool { return inZ[w] || nearly(w, inZ) }
+	looks := 0
+	public := func(w [window]byte) bool {
+		if inZ[w] {
+			return true
+		}
+		looks++ // each is slow; a comparison that needs many has found a leak
+		return looks < 500 && nearly(w, inZ)
+	}
 	leaks, constants := map[string][]string{}, map[string][]string{}
 	for _, s := range y.strings {
 		for text, known := range s.shared(inX, public) {
@@ -290,7 +297,7 @@ func live(t *testing.T, tap *wiretap, person *Node, name string, people [3]strin
 			t.Fatal(err)
 		}
 	}
-	l := &life{name: name, dir: filepath.Join(person.cfg.Dir, "metastates", fmt.Sprintf("%x", p.daily.Metastate[:16]))}
+	l := &life{name: name, dir: person.storeDir(p.id)}
 	for _, link := range []string{toPerson, toGuest} {
 		b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(link, linkPrefix))
 		if err != nil {

@@ -162,12 +162,10 @@ func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 
 // stateAt recomputes the final state at a height.
 func (l *ledger) stateAt(height uint64) (*Snapshot, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if height == 0 || height > l.tip.Ref().Height {
+	if top := l.currentTip().Ref().Height; height == 0 || height > top {
 		return nil, &Error{
 			Code: "not-found", Exit: ExitNotFound,
-			Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, l.tip.Ref().Height),
+			Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, top),
 		}
 	}
 	tip, err := l.tipAt(height)

@@ -113,7 +113,7 @@ func (a *app) root() *cobra.Command {
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.charterCommands(),
 		a.proposeCommands(), a.voteCommands(), a.tallyCommand(),
-		a.bundleCommands(), a.syncCommands(), a.peersCommands(),
+		a.bundleCommands(), a.syncCommands(), a.peersCommands(), a.benchCommands(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	asGroup(root)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/metastate-p2p/metastate/cmd/metastate/internal/bench"
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
@@ -55,6 +56,10 @@ var shapes = map[string]reflect.Type{
 	"sync now":          reflect.TypeFor[node.SyncReport](),
 	"sync status":       reflect.TypeFor[httpapi.SyncStatus](),
 	"peers list":        reflect.TypeFor[httpapi.PeerList](),
+	"bench verify":      reflect.TypeFor[bench.Result](),
+	"bench store":       reflect.TypeFor[bench.Result](),
+	"bench advance":     reflect.TypeFor[bench.Result](),
+	"bench sync":        reflect.TypeFor[bench.Result](),
 	"version":           reflect.TypeFor[versionInfo](),
 	"completion":        reflect.TypeFor[completionScript](),
 }
@@ -150,6 +155,9 @@ func fieldsOf(t reflect.Type) (names []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}

@@ -55,7 +55,7 @@ func TestOddAnswers(t *testing.T) {
 		"nothing":         func(http.ResponseWriter, *http.Request) {},
 		"no problem":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) },
 		"an odd problem":  func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, problemType, 500, problem{Code: "x"}) },
-		"a redirect":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) },
+		"a redirect":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"a broken answer": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"too much": func(w http.ResponseWriter, _ *http.Request) {
 			for range maxAnswer>>20 + 1 {

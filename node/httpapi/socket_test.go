@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/metastate-p2p/metastate/node"
 )
@@ -129,7 +131,10 @@ func TestLooseFolderIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Found(t.Context(), node.FoundRequest{Passphrase: []byte("secret")}); codeOf(err) != CodeSocket {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // nobody accepts here
+		_, err = c.Found(ctx, node.FoundRequest{Passphrase: []byte("secret")})
+		cancel()
+		if codeOf(err) != CodeSocket {
 			t.Errorf("mode %o: the client: %v", mode, err)
 		}
 	}

@@ -228,7 +228,7 @@ func TestTipApplyRefuses(t *testing.T) {
 // TestTipCaps: more records, subjects, closings and heads than one value has
 // room for wait for the next; none is left behind, and no value is too large.
 func TestTipCaps(t *testing.T) {
-	const polls, ballots = 300, 10_500
+	const polls, ballots = 300, 12_300 // of 256 polls, more than one value covers
 	var founders []string
 	for i := range 13 {
 		founders = append(founders, fmt.Sprint("f", i))

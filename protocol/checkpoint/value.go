@@ -50,7 +50,7 @@ type Value struct {
 
 // Control is the covered control plane.
 type Control struct {
-	Frontier []protocol.ID `cbor:"f"` // heads of the covered DAG, 1..MaxFrontier, rising
+	Frontier []protocol.ID `cbor:"f"` // the first MaxFrontier heads of the covered DAG, rising
 	Digest   [32]byte      `cbor:"d"` // of the set of all covered control records
 	Count    uint64        `cbor:"n"` // of the same
 	Chunks   []protocol.ID `cbor:"c"` // lists of those newly covered ([SplitChunks])

@@ -201,6 +201,7 @@ func TestReceiveChain(t *testing.T) {
 	// quota with them.
 	end := x.s.Roll().Member(x.w.Persona("dana")).Chain.Head
 	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, 700 }, dana), 0, end)
+	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, x.s.Roll().Member(x.w.Persona("dana")).Chain.Next }, dana), 0, end)
 	phone := x.w.Grant("dana", "dana/phone", statetest.How{})
 	key, dev := statetest.Key("persona/dana"), statetest.Key("device/dana/phone")
 	x.says(x.sign(phone, func(*protocol.Header) {}, key, dev), "")

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -110,15 +111,13 @@ func TestAdmissionsCarry(t *testing.T) {
 	charter.Suspend = 1
 	foreign := statetest.New(t, charter, "alice").Newcomer("frank", "door")
 	h := protocol.Header{
-		Metastate: c.w.Genesis.ID(), Kind: protocol.Admit, Persona: c.w.Persona("bob"), Key: statetest.Key("device/bob").Public(), Checkpoint: c.w.Ref,
+		Metastate: c.w.Genesis.ID(), Kind: protocol.Admit, Persona: c.w.Persona("eve"), Key: statetest.Key("device/eve").Public(), Checkpoint: c.w.Ref,
 	}
-	r, err := protocol.Sign(h, roll.AdmitBody{Persona: foreign[0].ID(), Invite: door}, foreign, statetest.Key("device/bob"))
+	r, err := protocol.Sign(h, roll.AdmitBody{Persona: foreign[0].ID(), Invite: door}, foreign, statetest.Key("device/eve"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next, _ := c.s.Advance(state.Step{Records: []*protocol.Record{r}}); next.Roll().Member(foreign[0].ID()) != nil {
-		t.Error("admits a persona of another metastate")
-	}
+	c.rules(t, map[*protocol.Record]protocol.Rule{r: roll.RuleMalformed}, false) // of another metastate
 	c.rules(t, map[*protocol.Record]protocol.Rule{
 		c.w.Record("frank", protocol.Admit, roll.AdmitBody{Persona: c.w.Persona("frank"), Invite: door}, statetest.How{Carried: frank}): roll.RulePower,
 	}, false) // serves their own
@@ -159,6 +158,27 @@ func TestGrantExpires(t *testing.T) {
 	c.rules(t, map[*protocol.Record]protocol.Rule{p: roll.RulePower, v: "power"}, false)
 }
 
+// TestClerksSignWithLiveDevices: a clerk's seat is signed for by a device whose
+// grant has not expired; a clerk without one is left out while others have one.
+func TestClerksSignWithLiveDevices(t *testing.T) {
+	c := newCrowd(t)
+	c.s, _ = c.s.Advance(state.Step{AsOf: c.s.AsOf() + 1e6})
+	key, dev := statetest.Key("persona/alice"), statetest.Key("device/alice/short")
+	h := c.w.Grant("alice", "alice/short", statetest.How{}).Header()
+	r, err := protocol.Sign(h, identity.Grant{Device: dev.Public(), Expires: statetest.Start + 2*identity.DefaultGrantLife}, nil, key, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, _ := c.s.Advance(state.Step{Records: []*protocol.Record{r}, AsOf: c.s.AsOf()})
+	if clerks := next.Roll().Clerks(); len(clerks) != 2 || slices.ContainsFunc(clerks, func(k roll.Clerkship) bool { return k.Key == dev.Public() }) {
+		t.Fatalf("%v sign", clerks)
+	}
+	next, _ = next.Advance(state.Step{AsOf: statetest.Start + identity.DefaultGrantLife})
+	if clerks := next.Roll().Clerks(); len(clerks) != 1 || clerks[0].Key != dev.Public() {
+		t.Errorf("%v sign, with bob's device and alice's first expired", clerks)
+	}
+}
+
 // TestInvitesOfOneKey: a newcomer who comes by two invites of one key comes by
 // the one that has room.
 func TestInvitesOfOneKey(t *testing.T) {
@@ -176,4 +196,60 @@ func TestInvitesOfOneKey(t *testing.T) {
 	if got := next.Roll().Member(c.w.Persona("gina")).Standing(); got != roll.Pending {
 		t.Errorf("gina is %s", got)
 	}
+}
+
+// TestGrantsAreThePersonas: nobody grants a device for another, or out of the
+// persona's chain.
+func TestGrantsAreThePersonas(t *testing.T) {
+	c := newCrowd(t)
+	grant := c.w.Grant("dana", "dana/x", statetest.How{})
+	dana, thief, dev := statetest.Key("persona/dana"), statetest.Key("persona/eve"), statetest.Key("device/dana/x")
+	sign := func(key, dev identity.SigningKey, device identity.PublicKey, change func(*protocol.Header)) *protocol.Record {
+		h := grant.Header()
+		h.Key, h.Cosigners = key.Public(), []identity.PublicKey{dev.Public()}
+		change(&h)
+		r, err := protocol.Sign(h, identity.Grant{Device: device, Expires: c.s.AsOf() + 1e6}, nil, key, dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	other := statetest.Key("device/other")
+	for what, r := range map[string]*protocol.Record{
+		"by another":       sign(thief, dev, dev.Public(), func(*protocol.Header) {}),
+		"by a device":      sign(statetest.Key("device/dana"), dev, dev.Public(), func(*protocol.Header) {}),
+		"ahead":            sign(dana, dev, dev.Public(), func(h *protocol.Header) { h.Seq++ }),
+		"after another":    sign(dana, dev, dev.Public(), func(h *protocol.Header) { h.Prev = c.poll }),
+		"to whom it knows": sign(dana, dev, other.Public(), func(*protocol.Header) {}),
+	} {
+		if _, verdicts := c.s.Advance(state.Step{Records: []*protocol.Record{r}}); verdicts[0].Stands {
+			t.Errorf("a grant %s stands", what)
+		}
+	}
+	c.rules(t, map[*protocol.Record]protocol.Rule{sign(dana, dev, dev.Public(), func(*protocol.Header) {}): roll.RuleGrant}, true)
+}
+
+// TestFoundingKeyAsInvite: whoever came by an invite whose key is a founding
+// key has an entry, which a second use of the inception does not write anew.
+func TestFoundingKeyAsInvite(t *testing.T) {
+	w := statetest.New(t, statetest.Charter(t), "alice", "bob")
+	c := &crowd{w: w}
+	s, err := state.Begin(w.Genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.s = s
+	c.made = append(w.Founder("alice", 0), w.Genesis)
+	c.cover()
+	bob := w.Founder("bob", 1)
+	door := w.Record("alice", protocol.Invite, roll.InviteBody{
+		Key: bob[0].Header().Cosigners[0], Uses: 1, Expires: c.s.AsOf() + 1e6,
+	}, statetest.How{})
+	admit := w.Record("alice", protocol.Admit, roll.AdmitBody{Persona: bob[0].ID(), Invite: door.ID()}, statetest.How{Carried: bob})
+	c.made = []*protocol.Record{door, admit}
+	c.cover()
+	if c.s.Roll().Size() != 2 {
+		t.Fatal("bob did not come")
+	}
+	c.rules(t, map[*protocol.Record]protocol.Rule{bob[0]: roll.RulePower}, false)
 }

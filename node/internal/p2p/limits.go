@@ -65,6 +65,8 @@ const (
 	sessionTimeout = 10 * time.Minute
 	slotTimeout    = 30 * time.Second // to wait while another session fetches
 	pushTimeout    = 10 * time.Second
+	freshRetry     = time.Second // after a first session that failed; doubled up to
+	freshRetryMax  = 32 * time.Second
 	dialTimeout    = 10 * time.Second
 	knockTimeout   = 20 * time.Second // a knock, served or made, per lobby
 	lobbyLifetime  = 60 * time.Second // of a stranger's connection

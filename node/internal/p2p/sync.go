@@ -109,10 +109,24 @@ func (y *syncer) loop(ctx context.Context) {
 	}
 }
 
-// fresh syncs with a peer just dialled.
+// fresh syncs with a peer just dialled. A peer that is busy, or does not know
+// this node yet, is asked again soon: until then a newcomer has nothing.
 func (y *syncer) fresh(ctx context.Context, p peer.ID) {
 	y.book.note(p, func(e *entry) { e.syncDue = time.Now().Add(jitter(y.every)) })
-	_, _ = y.with(ctx, p)
+	for wait := freshRetry; wait <= freshRetryMax; wait *= 2 {
+		_, err := y.with(ctx, p)
+		if err == nil || errors.Is(err, ErrPeer) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(jitter(wait)):
+		}
+		if y.host.Network().Connectedness(p) != network.Connected {
+			return
+		}
+	}
 }
 
 // all syncs with every connected peer.

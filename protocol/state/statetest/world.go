@@ -146,7 +146,8 @@ func (w *World) Grant(name, device string, how How) *protocol.Record {
 	h := protocol.Header{
 		Metastate: w.Genesis.ID(), Kind: protocol.Grant, Persona: p.id, Key: p.key.Public(), Time: w.Time,
 		Cosigners: []identity.PublicKey{dev.Public()}, Seq: p.chain.Next, Prev: p.chain.Head, Checkpoint: w.Ref,
-		Parents: w.parents(p.chain.Head, how),
+		// A chain that began inside an admission has no end that could be a parent.
+		Parents: w.parents(protocol.ID{}, how),
 	}
 	r := w.sign(h, identity.Grant{Device: dev.Public(), Expires: Start + identity.DefaultGrantLife}, nil, p.key, dev)
 	w.before["persona/"+name] = p.chain
@@ -196,7 +197,7 @@ func (w *World) header(device string, kind protocol.Kind, how How) protocol.Head
 // parents are heads of the last checkpoint, the chain's end and what how adds.
 func (w *World) parents(prev protocol.ID, how How) []protocol.ID {
 	list := slices.Clone(w.Heads[:min(len(w.Heads), protocol.MaxParents-1-len(how.After))])
-	if !prev.IsZero() && w.held(prev) {
+	if !prev.IsZero() {
 		list = append(list, prev)
 	}
 	for _, r := range how.After {
@@ -204,17 +205,6 @@ func (w *World) parents(prev protocol.ID, how How) []protocol.ID {
 	}
 	slices.SortFunc(list, protocol.ID.Compare)
 	return slices.Compact(list)
-}
-
-// held reports whether a chain's end is a record of its own, not inside an
-// admission.
-func (w *World) held(prev protocol.ID) bool {
-	for _, p := range w.people {
-		if p.id == prev || p.chain.Head == prev {
-			return false
-		}
-	}
-	return true
 }
 
 func (w *World) sign(h protocol.Header, body any, carried []*protocol.Record, keys ...identity.Signer) *protocol.Record {

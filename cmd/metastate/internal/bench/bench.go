@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// MaxRuns is the most runs of a benchmark: each casts a voter's next ballot,
-// and a voter's ballots are numbered up to 64.
-const MaxRuns = 50
+// MaxRuns is the most runs of a benchmark: each casts a voter's next ballots,
+// up to mendTries of them, and a voter's ballots are numbered up to 64.
+const MaxRuns = 20
 
 // Options say how much to measure. Zero fields take the benchmark's defaults.
 type Options struct {

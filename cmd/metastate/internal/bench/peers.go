@@ -19,7 +19,7 @@ import (
 const passphrase = "measured and forgotten"
 
 // patience is how long anything may take that a node does by itself.
-const patience = 10 * time.Minute
+const patience = 5 * time.Minute
 
 // openNode starts a node that keeps its files in dir and listens on loopback.
 func openNode(ctx context.Context, dir string) (*node.Node, error) {
@@ -59,6 +59,7 @@ type source struct {
 	home    *node.Community
 	records []*protocol.Record // but those that the node itself made
 	ballots []cast
+	round   uint64 // the number of the ballots cast last
 }
 
 // A cast is a ballot that can be cast again.
