@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -31,10 +34,11 @@ const (
 type clerk struct {
 	ledger *ledger
 	device identity.Signer
-	send   func(msgs [][]byte, chunks [][]byte) // to all other clerks, lossy
-	behind func(height uint64)                  // others are at an earlier height
-	ahead  func()                               // others are at a later height
-	final  func(checkpoint.Certificate)         // a checkpoint was decided here
+	send   func(parts [][]byte)         // to all other clerks, lossy
+	synced func() bool                  // whether this run has exchanged everything with a peer
+	behind func(height uint64)          // others are at an earlier height
+	ahead  func()                       // others are at a later height
+	final  func(checkpoint.Certificate) // a checkpoint was decided here
 	log    *slog.Logger
 
 	wake  chan struct{} // capacity 1: something changed
@@ -50,7 +54,7 @@ type letter struct {
 
 // run drives until ctx ends.
 func (c *clerk) run(ctx context.Context) {
-	h := &heightDriver{clerk: c, ctx: ctx}
+	h := &heightDriver{clerk: c, ctx: ctx, tries: rand.Uint64() >> 1}
 	defer h.stop()
 	tick := time.NewTimer(0)
 	defer tick.Stop()
@@ -110,6 +114,7 @@ type heightDriver struct {
 	height  uint64
 	began   time.Time // of the height here
 	sent    time.Time // own messages, last
+	tries   uint64    // broadcasts so far, in this run from a random start
 	asked   []checkpoint.Judge
 	need    *checkpoint.NeedValue
 	timers  []*time.Timer
@@ -124,7 +129,7 @@ func (h *heightDriver) turn() time.Duration {
 		h.reset(tip)
 	}
 	inputs := h.take()
-	if h.stuck != nil || !h.isClerk(tip) {
+	if h.stuck != nil || !h.isClerk(tip) || h.muted(tip) {
 		return watch
 	}
 	if h.machine == nil && (len(inputs) > 0 || h.mayBegin(tip)) {
@@ -160,6 +165,33 @@ func (h *heightDriver) nextLook() time.Duration {
 func (h *heightDriver) isClerk(tip checkpoint.Tip) bool {
 	key := h.device.Public()
 	return slices.ContainsFunc(tip.Clerks(), func(c checkpoint.Clerk) bool { return c.Key == key })
+}
+
+// muted reports whether this clerk signs nothing because its store was rebuilt
+// and what it signed before may be lost: until a checkpoint that others made
+// later shows that the heights it worked on are over. A lone clerk has no
+// others; it goes on once it has exchanged everything with a member, or if
+// there is nobody else.
+func (h *heightDriver) muted(tip checkpoint.Tip) bool {
+	b, err := h.ledger.store.Private(privRebuilt)
+	if errors.Is(err, store.ErrNotFound) {
+		return false
+	}
+	at, parseErr := time.Parse(time.RFC3339, string(b))
+	if err != nil || parseErr != nil {
+		return true
+	}
+	over := tip.State().AsOf() > at.Add(maxAhead+maxBehind).Unix()
+	if len(tip.Clerks()) == 1 {
+		over = h.synced() || tip.State().Roll().Size() <= 1
+	}
+	if !over {
+		return true
+	}
+	if err := h.ledger.store.DeletePrivate(privRebuilt); err != nil {
+		h.log.Warn("clearing the mark of a rebuilt store", "cause", err)
+	}
+	return false
 }
 
 // mayBegin reports whether a checkpoint is worth making now.
@@ -348,12 +380,40 @@ func (h *heightDriver) broadcast(msgs []*checkpoint.Message) {
 	if len(msgs) == 0 {
 		return
 	}
-	var raw, chunks [][]byte
+	h.tries++
+	var parts [][]byte
 	for _, m := range msgs {
-		raw = append(raw, m.Bytes())
-		if value := m.ProposedValue(); value != nil {
-			chunks = append(chunks, h.ledger.chunksOf(value)...)
+		for _, b := range h.ledger.chunksOf(m.ProposedValue()) {
+			parts = append(parts, agreementPart(h.tries, partChunk, b))
 		}
+		parts = append(parts, agreementPart(h.tries, partMessage, m.Bytes()))
 	}
-	h.send(raw, chunks)
+	h.send(parts)
+}
+
+// What an agreement frame holds.
+const partMessage = 2
+
+// agreementPart frames a message between clerks, or a chunk that a proposal
+// names. The number of the try makes what is sent again differ from what gossip
+// has passed on already, which it would drop.
+func agreementPart(try, kind uint64, b []byte) []byte {
+	out := dagcbor.AppendArray(make([]byte, 0, len(b)+16), 3)
+	out = dagcbor.AppendUint(dagcbor.AppendUint(out, try), kind)
+	return dagcbor.AppendBytes(out, b)
+}
+
+// parseAgreementPart reads what agreementPart writes.
+func parseAgreementPart(part []byte) (kind uint64, b []byte, err error) {
+	r := dagcbor.NewReader(part)
+	n := r.Array(3)
+	r.Uint()
+	kind, b = r.Uint(), r.Bytes(len(part))
+	if err := r.End(); err != nil {
+		return 0, nil, err
+	}
+	if n != 3 || kind != partChunk && kind != partMessage {
+		return 0, nil, errors.New("node: a part of the agreement is malformed")
+	}
+	return kind, b, nil
 }

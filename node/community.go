@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 const (
 	privEpoch        = "epoch"         // the epoch's secret
 	privJoin         = "join"          // how far joining got
+	privRebuilt      = "rebuilt"       // when the store was rebuilt and votes may have been lost
 	privMemberListen = "listen/member" // ports, so that others' books stay true
 	privLobbyListen  = "listen/lobby"
 )
@@ -118,10 +120,8 @@ func (c *Community) activate(secret [32]byte) error {
 	if err != nil {
 		return errors.Join(err, closeIf(m))
 	}
-	k.send = func(msgs, chunks [][]byte) {
-		c.publish(p2p.Certificates, chunkParts(chunks)...)
-		c.publish(p2p.Agreement, msgs...)
-	}
+	k.send = func(parts [][]byte) { c.publish(p2p.Agreement, parts...) }
+	k.synced = func() bool { return slices.ContainsFunc(c.Peers(), func(p Peer) bool { return p.LastSync != nil }) }
 	k.behind = func(height uint64) { c.announce(height) }
 	k.ahead = r.fetch
 	k.final = func(cert checkpoint.Certificate) { c.announce(l.currentTip().Ref().Height) }
@@ -136,14 +136,6 @@ func (c *Community) activate(secret [32]byte) error {
 	c.wg.Go(func() { k.run(c.ctx) })
 	c.wg.Go(c.keepBook)
 	return c.openLobby()
-}
-
-func chunkParts(chunks [][]byte) [][]byte {
-	var parts [][]byte
-	for _, b := range chunks {
-		parts = append(parts, part(partChunk, b))
-	}
-	return parts
 }
 
 // openLobby lets strangers knock who hold an invite.

@@ -135,11 +135,11 @@ func (n *Node) take(d vault.Daily) (*Community, error) {
 // listened already, if it did.
 func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community, error) {
 	n.mu.Lock()
-	first := len(n.open) == 0
+	ordinal := len(n.open) + 1
 	n.mu.Unlock()
 	c := newCommunity(d, st, network{
-		listen: n.cfg.Listen, lobby: lobby, first: first, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery,
-	}, n.log.With("metastate", hex.EncodeToString(d.Metastate[:4])))
+		listen: n.cfg.Listen, lobby: lobby, first: ordinal == 1, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery,
+	}, n.log.With("community", ordinal))
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -188,13 +188,29 @@ func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
 	st, err := store.Open(cfg)
 	if damage, ok := errors.AsType[*store.DamagedError](err); ok {
 		n.log.Error("a store is damaged and is rebuilt from what still verifies; peers bring the rest", "what", damage.What)
-		if _, err := store.Rebuild(cfg); err != nil {
+		report, err := store.Rebuild(cfg)
+		if err != nil {
 			return nil, fmt.Errorf("node: rebuilding a damaged store: %w", err)
 		}
-		st, err = store.Open(cfg)
+		return n.reopen(cfg, report)
 	}
 	if err != nil {
 		return nil, storeError(err)
+	}
+	return st, nil
+}
+
+// reopen opens a store after its rebuilding, with a mark for the clerk if what
+// it signed may be lost.
+func (n *Node) reopen(cfg store.Config, report store.Report) (*store.Store, error) {
+	st, err := store.Open(cfg)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if report.PrivateUncertain {
+		if err := st.PutPrivate(privRebuilt, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+			return nil, errors.Join(storeError(err), st.Close())
+		}
 	}
 	return st, nil
 }

@@ -181,7 +181,17 @@ func (r *replica) agreement(msgs [][]byte) error {
 		return nil
 	}
 	for _, m := range msgs {
-		_ = r.clerk.receive(m) // of another height its clerks may be others: no fault
+		kind, b, err := parseAgreementPart(m)
+		if err != nil {
+			return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
+		}
+		if kind == partChunk {
+			if err := r.ledger.addChunk(b); err != nil {
+				return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
+			}
+			continue
+		}
+		_ = r.clerk.receive(b) // of another height its clerks may be others: no fault
 	}
 	return nil
 }

@@ -215,10 +215,8 @@ func (h *home) open(st *store.Store) {
 		}
 	}
 	k := &clerk{ledger: l, device: c.key, log: h.log, wake: make(chan struct{}, 1), behind: func(uint64) {}, ahead: r.fetch}
-	k.send = func(msgs, chunks [][]byte) {
-		h.spread(p2p.Certificates, chunkParts(chunks)...)
-		h.spread(p2p.Agreement, msgs...)
-	}
+	k.send = func(parts [][]byte) { h.spread(p2p.Agreement, parts...) }
+	k.synced = func() bool { return false }
 	k.behind = h.announce
 	k.final = func(checkpoint.Certificate) { h.announce(l.currentTip().Ref().Height) }
 	r.clerk = k

@@ -124,12 +124,13 @@ func (c *receipt) ancestors() error {
 	return c.quota(prev)
 }
 
-// Continues reports whether a record is by a persona's key, and follows the
-// last final record of it. That one may be held only inside an admission, where
-// a newcomer's inception and first grant stay.
+// Continues reports whether a record is by a persona's key, and the first after
+// those that the persona's admission carries: what it names as before it is in
+// no set. Nothing here changes once the persona is on the roll, so that a rival
+// that comes late is held as one that came early.
 func (s *State) Continues(h protocol.Header) bool {
 	m := s.roll.Member(h.Persona)
-	return m != nil && h.Key == m.Key && h.Prev == m.Chain.Head && h.Seq == m.Chain.Next
+	return m != nil && h.Key == m.Key && h.Seq == protocol.MaxCarried
 }
 
 // quota refuses a record that follows Q others of its chain which cite the

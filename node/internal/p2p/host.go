@@ -55,7 +55,7 @@ func system(listen []string) Underlay {
 			addrs = libp2p.ListenAddrStrings(listen...)
 		}
 		h, err := libp2p.New(append(needs, addrs,
-			libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))...)
+			libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()), libp2p.Transport(quic.NewTransport))...)
 		if err != nil {
 			return nil, err
 		}

@@ -74,26 +74,26 @@ const (
 // quiet communities, address penalties households.
 func scoreParams(known func(peer.ID) bool) (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
 	return &pubsub.PeerScoreParams{
-			Topics:        map[string]*pubsub.TopicScoreParams{},
-			TopicScoreCap: 10,
-			AppSpecificScore: func(p peer.ID) float64 {
-				if known(p) {
-					return 0
-				}
-				return strangerCost
-			},
-			AppSpecificWeight:         1,
-			BehaviourPenaltyWeight:    -10,
-			BehaviourPenaltyThreshold: 6,
-			BehaviourPenaltyDecay:     scoreDecay,
-			DecayInterval:             time.Second,
-			DecayToZero:               0.01,
-			RetainScore:               seenTTL,
-			SeenMsgTTL:                seenTTL,
-		}, &pubsub.PeerScoreThresholds{
-			GossipThreshold: -50, PublishThreshold: -100, GraylistThreshold: -200,
-			AcceptPXThreshold: 1000, OpportunisticGraftThreshold: 1,
-		}
+		Topics:        map[string]*pubsub.TopicScoreParams{},
+		TopicScoreCap: 10,
+		AppSpecificScore: func(p peer.ID) float64 {
+			if known(p) {
+				return 0
+			}
+			return strangerCost
+		},
+		AppSpecificWeight:         1,
+		BehaviourPenaltyWeight:    -10,
+		BehaviourPenaltyThreshold: 6,
+		BehaviourPenaltyDecay:     scoreDecay,
+		DecayInterval:             time.Second,
+		DecayToZero:               0.01,
+		RetainScore:               seenTTL,
+		SeenMsgTTL:                seenTTL,
+	}, &pubsub.PeerScoreThresholds{
+		GossipThreshold: -50, PublishThreshold: -100, GraylistThreshold: -200,
+		AcceptPXThreshold: 1000, OpportunisticGraftThreshold: 1,
+	}
 }
 
 func topicScore() *pubsub.TopicScoreParams {
