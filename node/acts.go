@@ -44,7 +44,7 @@ func (c *Community) write(kind protocol.Kind, subject protocol.ID, body any, car
 func errNotYet() error {
 	return &Error{
 		Code: "not-member", Exit: ExitRefused, Message: "you are not a member of it yet",
-		Hint: "metastate status --until metastates.0.standing=member",
+		Hint: "metastate status says how far joining got",
 	}
 }
 

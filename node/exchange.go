@@ -127,7 +127,8 @@ func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out I
 	}
 	rd, err := bundle.NewReader(r)
 	if err != nil {
-		return out, &Error{Code: "bad-bundle", Exit: ExitVerify, Message: err.Error(), Err: err, Hint: "metastate bundle verify FILE says more"}
+		out.Refused = append(out.Refused, Refusal{Offset: new(int64), Reason: err.Error()})
+		return out, nil
 	}
 	if m, ok := rd.Manifest(); ok && m.Metastate != c.id {
 		return out, &Error{Code: "other-metastate", Exit: ExitRefused, Message: "the bundle is of another metastate: " + m.Metastate.String(), Hint: "name it with --metastate; metastate list"}

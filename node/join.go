@@ -25,6 +25,7 @@ type (
 	joinAnswer struct {
 		Standing string   `cbor:"standing"`          // of the newcomer, final; empty if refused
 		Reason   string   `cbor:"reason,omitempty"`  // why not, in words
+		Refused  bool     `cbor:"refused,omitempty"` // the invite is dead: asking again is no use
 		Genesis  []byte   `cbor:"genesis,omitempty"` // inner form, once a member
 		Epoch    []byte   `cbor:"epoch,omitempty"`   // the epoch's secret, once a member
 		Bindings [][]byte `cbor:"bindings,omitempty"`
@@ -45,6 +46,7 @@ type joining struct {
 	Request []byte `cbor:"request"`
 	Step    string `cbor:"step"`
 	Trouble string `cbor:"trouble,omitempty"` // the last reason for not getting on
+	Dead    bool   `cbor:"dead,omitempty"`    // a member said that the invite is used up, revoked or expired
 }
 
 const (
@@ -107,6 +109,10 @@ func (c *Community) resumeJoin() error {
 	c.mu.Lock()
 	c.joining = &j
 	c.mu.Unlock()
+	if j.Dead {
+		c.firstTry.Do(func() { close(c.tried) })
+		return nil
+	}
 	c.wg.Go(func() {
 		for wait := joinRetry; ; wait = min(2*wait, joinRetryMax) {
 			err := c.tryJoin(c.ctx)
@@ -114,7 +120,7 @@ func (c *Community) resumeJoin() error {
 			if err != nil {
 				c.log.Info("joining goes on", "cause", err)
 			}
-			if c.book() != nil { // admitted
+			if _, dead := c.deadInvite(); dead || c.book() != nil { // or admitted
 				return
 			}
 			select {
@@ -125,6 +131,26 @@ func (c *Community) resumeJoin() error {
 		}
 	})
 	return nil
+}
+
+// deadInvite reports whether a member said that the invite this node joins by is
+// used up, revoked or expired, and the words for it.
+func (c *Community) deadInvite() (why string, dead bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joining == nil {
+		return "", false
+	}
+	return c.joining.Trouble, c.joining.Dead
+}
+
+// replacedBy reports whether another invite takes the place of the one that this
+// node joins by, because that is dead.
+func (c *Community) replacedBy(l link) bool {
+	_, dead := c.deadInvite()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return dead && c.joining.Link != l.String()
 }
 
 // awaitFirstTry waits until a member was asked once, or ctx ends. Who is a
@@ -161,7 +187,7 @@ func (c *Community) tryJoin(ctx context.Context) error {
 	if err := dagcbor.Unmarshal(raw, &a); err != nil {
 		return fmt.Errorf("node: a member's answer: %w", err)
 	}
-	j.Trouble = a.Reason
+	j.Trouble, j.Dead = a.Reason, a.Refused
 	if a.Standing != string(roll.Full) {
 		j.Step = stepReached
 		return c.saveJoin(j)
@@ -212,8 +238,8 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 	}
 	persona := recs[0].ID()
 	if l.finalStanding(persona) == "" {
-		if reason := c.admit(l, recs); reason != "" {
-			return dagcbor.Marshal(joinAnswer{Reason: reason})
+		if no := c.admit(l, recs); no != nil {
+			return dagcbor.Marshal(*no)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, admitWait)
@@ -269,11 +295,11 @@ func (l *ledger) finalStanding(persona protocol.ID) roll.Standing {
 
 // admit serves a newcomer: one admission, in this member's name. It returns
 // why not, in words, if it can't be.
-func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
+func (c *Community) admit(l *ledger, recs []*protocol.Record) (no *joinAnswer) {
 	s := l.Snapshot()
 	persona := recs[0].ID()
 	if s.View.Roll().Member(persona) != nil {
-		return "" // on its way
+		return nil // on its way
 	}
 	var invite protocol.ID
 	for id, inv := range s.View.Roll().Invites() {
@@ -281,16 +307,16 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
 			invite = id
 			switch {
 			case inv.Revoked:
-				return "the invite was revoked"
+				return &joinAnswer{Reason: "the invite was revoked", Refused: true}
 			case inv.Expires <= time.Now().Unix():
-				return "the invite has expired"
+				return &joinAnswer{Reason: "the invite has expired", Refused: true}
 			case inv.Used >= inv.Uses:
-				return "the invite has no uses left"
+				return &joinAnswer{Reason: "the invite has no uses left", Refused: true}
 			}
 		}
 	}
 	if invite.IsZero() {
-		return "this member does not know the invite (yet)"
+		return &joinAnswer{Reason: "this member does not know the invite (yet)"}
 	}
 	body := roll.AdmitBody{Persona: persona, Invite: invite}
 	r, err := l.write(c.Persona(), c.key.Public(), protocol.Admit, protocol.ID{}, func(h protocol.Header) (*protocol.Record, error) {
@@ -306,10 +332,10 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (reason string) {
 		return r, nil
 	})
 	if err != nil {
-		return AsError(err).Message
+		return &joinAnswer{Reason: AsError(err).Message}
 	}
 	c.publish(p2p.Records, r.Inner())
-	return ""
+	return nil
 }
 
 // foretell is the verdict on a record if it were held. Caller holds mu.

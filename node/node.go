@@ -233,7 +233,7 @@ func (n *Node) Found(_ context.Context, req FoundRequest) (m Membership, err err
 	}
 	defer f.key.Erase()
 	ms := f.genesis.ID()
-	return n.enter(ms, req.Name, req.Passphrase, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+	return n.enter(ms, req.Name, req.Passphrase, nil, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
 		b, err := born(e, ms, d.Index, req.As, f.key, deviceKey(*d), []protocol.ID{ms}, now)
 		if err != nil {
 			return store.Batch{}, err
@@ -263,6 +263,9 @@ func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err err
 	if c := n.lookup(l.Metastate); c != nil {
 		c.awaitFirstTry(ctx)
 		m.Standing = c.Status().Standing
+		if why, dead := c.deadInvite(); dead {
+			return m, refuse(why, "ask for a new invite, and join with that")
+		}
 	}
 	return m, nil
 }
@@ -278,11 +281,12 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	if l.Expires <= now.Unix() {
 		return m, refuse("the invite expired on "+at(l.Expires).Format(time.RFC3339), "ask for a new one")
 	}
-	if c := n.lookup(l.Metastate); c != nil {
-		s := c.Status()
+	old := n.lookup(l.Metastate)
+	if old != nil && !old.replacedBy(l) {
+		s := old.Status()
 		return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
 	}
-	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase,
+	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase, old,
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
 			invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
 			defer invite.Erase()
@@ -301,9 +305,10 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 }
 
 // enter adds a citizenship: persona keys sign what begins it, the vault keeps
-// its keys, its store what it begins with. The order makes a crash harmless: a
+// its keys, its store what it begins with. old is the community that it takes
+// the place of, if any. The order makes a crash harmless: a
 // store without a citizenship is swept away, never the other way round.
-func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
+func (n *Node) enter(ms protocol.ID, name string, passphrase []byte, old *Community,
 	begin func(*identity.Entropy, *vault.Daily) (store.Batch, error),
 ) (m Membership, err error) {
 	seed, listen, err := n.closeSpare()
@@ -316,7 +321,12 @@ func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
 		alias := aliasFor(name, func(a string) bool {
 			return slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return x.Alias == a })
 		})
-		if slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return protocol.ID(x.Metastate) == ms }) {
+		if i := slices.IndexFunc(c.Citizenships, func(x vault.Citizenship) bool { return protocol.ID(x.Metastate) == ms }); i >= 0 && old != nil {
+			if err := n.drop(old); err != nil {
+				return err
+			}
+			c.Citizenships = slices.Delete(c.Citizenships, i, i+1)
+		} else if i >= 0 {
 			return &Error{Code: "already-entered", Exit: ExitFailed, Message: "the vault holds a persona in that metastate, which this node did not take up", Hint: "restart the node"}
 		}
 		d = newDaily(ms, alias, seed)
@@ -353,6 +363,14 @@ func (n *Node) enter(ms protocol.ID, name string, passphrase []byte,
 	}
 	s := c.Status()
 	return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+}
+
+// drop closes a community that this node takes part in no more.
+func (n *Node) drop(c *Community) error {
+	n.mu.Lock()
+	n.open = slices.DeleteFunc(slices.Clone(n.open), func(o *Community) bool { return o == c })
+	n.mu.Unlock()
+	return c.close()
 }
 
 // Communities are the metastates this node takes part in.

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,4 +175,24 @@ func TestThreeClerks(t *testing.T) {
 		until(t, m, "the vote is final", func() bool { got, err := m.Tally(p.Proposal.String()); return err == nil && got.Final })
 	}
 	agree(t, b, c)
+}
+
+func TestDeadInviteGivesWay(t *testing.T) {
+	a := found(t, open(t), "Free Coders")
+	inv, err := a.CreateInvite(t.Context(), node.InviteRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.RevokeInvite(t.Context(), inv.Invite); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t)
+	_, err = b.Join(t.Context(), node.JoinRequest{Link: inv.Link})
+	if e := node.AsError(err); err == nil || e.Exit != node.ExitRefused || !strings.Contains(e.Message, "revoked") {
+		t.Fatalf("joining by a revoked invite: %v", err)
+	}
+	c := join(t, b, a, "Boris") // by a fresh one
+	if len(b.Communities()) != 1 || c.Status().Standing != "member" {
+		t.Errorf("%d communities, standing %s", len(b.Communities()), c.Status().Standing)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -398,10 +399,30 @@ func (l *life) addWire(tap *wiretap, hosts []string) (n int) {
 	for _, id := range hosts {
 		for _, b := range tap.writes[id] {
 			n += len(b)
-			l.add("wire", b)
+			l.add("wire", gossiped(b))
 		}
 	}
 	return n
+}
+
+// gossiped leaves out the three nested lengths that begin a gossip message.
+// They follow from how many records a message happens to carry.
+func gossiped(b []byte) []byte {
+	rest, size := b, uint64(0)
+	for i := range 3 {
+		if i > 0 {
+			if len(rest) == 0 || rest[0] != 0x12 {
+				return b
+			}
+			rest = rest[1:]
+		}
+		n, k := binary.Uvarint(rest)
+		if k <= 0 || i == 0 && n != uint64(len(rest)-k) || i > 0 && n >= size {
+			return b
+		}
+		rest, size = rest[k:], n
+	}
+	return rest
 }
 
 // A wiretap makes hosts on TCP, and copies what they write to streams.

@@ -90,6 +90,9 @@ func ensureDataDir(dir string) error {
 // writeFile puts a file in place whole or not at all, for its owner alone.
 func writeFile(path string, write func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // mode 0600
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		pathErr.Path = filepath.Dir(path) // not the name that only we know
+	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

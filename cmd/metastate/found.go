@@ -142,7 +142,7 @@ func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Members
 	})
 	if f, ok := errors.AsType[*failure](err); ok && f.Code == "timed-out" {
 		f.Message = fmt.Sprintf("after %v you are not a member for good yet: your standing is %q, and joining goes on in the node", wait, m.Standing)
-		f.Hint = "metastate status --until metastates.standing=member --wait 10m"
+		f.Hint = "metastate status --metastate " + m.Metastate.String() + " says how far it got"
 	}
 	return end.Membership, err
 }

@@ -16,8 +16,8 @@ type vaultMade struct {
 
 func (a *app) initCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "init", Short: "Make a vault, and print the 24 words that it can be restored from",
-		Long: "Make a vault, and print the 24 words that it can be restored from, once.\n" +
+		Use: "init", Short: "Make a vault, and print the 24 words of its entropy",
+		Long: "Make a vault, and print the 24 words of its entropy, once.\n" +
 			"A vault that is there is never overwritten.",
 		Args: arguments(0, 0),
 	}

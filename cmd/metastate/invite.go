@@ -40,16 +40,20 @@ func (a *app) inviteCreateCommand() *cobra.Command {
 		}
 		return nil
 	}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.InviteLink, error) {
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (link node.InviteLink, err error) {
 		req.Expires = time.Duration(expires)
-		link, err := n.In(a.opts.metastate).CreateInvite(ctx, req)
-		if err != nil || out == "" {
-			return link, err
+		if out == "" {
+			return n.In(a.opts.metastate).CreateInvite(ctx, req)
 		}
-		return link, writeFile(out, func(f *os.File) error {
+		// The file comes first: an invite whose link nobody has would stay open.
+		err = writeFile(out, func(f *os.File) error {
+			if link, err = n.In(a.opts.metastate).CreateInvite(ctx, req); err != nil {
+				return err
+			}
 			_, err := f.WriteString(link.Link + "\n")
 			return err
 		})
+		return link, err
 	}, func(p *page, v node.InviteLink) {
 		p.line("%s", v.Link)
 		if p.plain {

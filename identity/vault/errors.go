@@ -6,7 +6,7 @@ import "errors"
 // and what to do.
 var (
 	ErrWrongPassphrase = errors.New("wrong passphrase: the vault is intact, and this passphrase does not open it; try again, minding capitals and keyboard layout")
-	ErrDamaged         = errors.New("the vault is damaged: its bytes are not what was written; restore it from a backup, or from your 24 words")
+	ErrDamaged         = errors.New("the vault is damaged: its bytes are not what was written; put a copy of the vault file in its place")
 	ErrTooNew          = errors.New("the vault was written by a newer version of this program; install that version or later")
 	ErrLocked          = errors.New("the vault is in use: another process is changing it; wait for it to finish and try again")
 	ErrPermissions     = errors.New("others can read the vault or replace it; take their rights away as said, then try again")
