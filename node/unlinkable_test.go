@@ -40,7 +40,7 @@ import (
 // either end writes, each write by itself, for the order of frames says nothing
 // of who sent them. The one thing masked is the number of a TCP port,
 // which follows this machine's address in every text that has both: one address
-// is one address, as NETWORK §1 says. A string is public also if a stranger has
+// is one address. A string is public also if a stranger has
 // it but for less than half: counters, lengths and times stand amid constants, and
 // what tells a person from others is not that short.
 func TestNoBytesSharedBetweenMetastates(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package httpapi is the local door of a running node: JSON over HTTP on a unix
-// socket, and the client that the command line uses (EXPERIENCE §2).
+// socket, and the client that the command line uses.
 //
 // # Terms
 //

@@ -1,5 +1,5 @@
 // Package p2p carries records between the nodes of a metastate, and is the only
-// package that knows libp2p (NETWORK §1–4).
+// package that knows libp2p (SPEC §9).
 //
 // # Terms
 //

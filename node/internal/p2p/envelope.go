@@ -7,7 +7,7 @@ import (
 )
 
 // appendEnvelope appends the message [kind, [frame…]], canonical DAG-CBOR
-// (NETWORK §3).
+// (SPEC §9.3).
 func appendEnvelope(b []byte, kind Kind, frames [][]byte) []byte {
 	b = dagcbor.AppendArray(b, 2)
 	b = dagcbor.AppendUint(b, uint64(kind))

@@ -10,7 +10,7 @@ import (
 // A gater refuses connections to and from peers that allow does not know. It
 // decides once the peer has proven its transport key and before a muxer is
 // negotiated, in both directions, so that no protocol ever runs with a
-// stranger: gossipsub's first message would tell it our topics (NETWORK §2).
+// stranger: gossipsub's first message would tell it our topics (SPEC §9.1).
 type gater struct {
 	allow func(peer.ID) bool
 	meter *meter

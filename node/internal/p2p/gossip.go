@@ -138,7 +138,7 @@ func (g *gossip) join(name string) (*topic, error) {
 }
 
 // validate judges a message by its form and transit MACs. Only what is wrong
-// for everyone is rejected (NETWORK §3).
+// for everyone is rejected (SPEC §9.3).
 func (g *gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 	if from == g.self {
 		return pubsub.ValidationAccept

@@ -26,7 +26,7 @@ import (
 // nodes, versions and systems, so that it singles nobody out.
 const agent = "metastate"
 
-// Limits bound one presence (NETWORK §1). The zero value means [Laptop].
+// Limits bound one presence. The zero value means [Laptop].
 type Limits struct {
 	Conns      int   // connections, both ways
 	Memory     int64 // bytes that libp2p and this package's sessions may hold
@@ -36,7 +36,7 @@ type Limits struct {
 	Low, High  int   // the connection manager trims to Low when there are High
 }
 
-// Limits of the profiles of NETWORK §1.
+// Limits of the profiles: a laptop, a relay.
 var (
 	Laptop = Limits{Conns: 128, Memory: 128 << 20, PeerConns: 4, Streams: 64, PerAddress: 32, Low: 20, High: 40}
 	Relay  = Limits{Conns: 1024, Memory: 512 << 20, PeerConns: 4, Streams: 64, PerAddress: 64, Low: 200, High: 400}

@@ -88,7 +88,7 @@ func TestListenAll(t *testing.T) {
 }
 
 // BenchmarkGossip prints how long records take to reach all of 20 hosts in one
-// process, at the rates of NETWORK §4's bar, without simulated latency.
+// process, at the rates that the gossip bar names, without simulated latency.
 func BenchmarkGossip(b *testing.B) {
 	for _, rate := range []int{200, 800} {
 		b.Run(fmt.Sprint(rate, "-per-second"), func(b *testing.B) {

@@ -23,7 +23,7 @@ const (
 	gossipQueue    = 1024 // messages, per peer out and per topic in
 	maxTopics      = 2    // the current epoch's and the one before, in overlap
 
-	// Knock's frames (NETWORK §2).
+	// Knock's frames (SPEC §9.1).
 	MaxKnock  = 64 << 10
 	MaxAnswer = 256 << 10
 

@@ -34,7 +34,7 @@ const (
 	peerBurst        = 6
 )
 
-// A Lobby is the presence that strangers may reach to join (NETWORK §2). It has
+// A Lobby is the presence that strangers may reach to join (SPEC §9.1). It has
 // no pubsub, and serves one request per stream: at most 64 KiB for at most
 // 256 KiB.
 type Lobby struct {

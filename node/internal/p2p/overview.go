@@ -12,7 +12,7 @@ import (
 )
 
 // An overview is tier 0 of a session: two equal nodes exchange one each, about
-// a hundred bytes for any number of sets (NETWORK §4).
+// a hundred bytes for any number of sets (SPEC §9.3).
 type overview struct {
 	height   uint64
 	records  uint64   // in all sets

@@ -36,7 +36,7 @@ const (
 )
 
 // An Epoch is what members of a metastate share while the roll does not shrink
-// (IDENTITY §4).
+// (SPEC §3.1).
 type Epoch struct {
 	Secret [32]byte
 }

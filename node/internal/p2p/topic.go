@@ -16,7 +16,7 @@ import (
 const gossipProtocol protocol.ID = "/metastate/gossip/1"
 
 // topicName names an epoch's topic: base32(HMAC-SHA256(secret, label))[:26],
-// 130 bits that only holders of the secret can compute (NETWORK §3).
+// 130 bits that only holders of the secret can compute (SPEC §9.3).
 func topicName(secret [32]byte) string {
 	h := hmac.New(sha256.New, secret[:])
 	h.Write([]byte("metastate/topic/v1"))
@@ -70,7 +70,7 @@ const (
 )
 
 // scoreParams: P1 0.01, P2 0.5 up to 40, P3 off, P4 −20, P7 −10, topics
-// capped at 10, no penalty for sharing an address (NETWORK §3). P3 would punish
+// capped at 10, no penalty for sharing an address (SPEC §9.3). P3 would punish
 // quiet communities, address penalties households.
 func scoreParams(known func(peer.ID) bool) (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
 	return &pubsub.PeerScoreParams{
