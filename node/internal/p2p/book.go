@@ -161,8 +161,8 @@ type candidate struct {
 }
 
 // pick marks up to n peers as being dialled and returns them: bootstraps that
-// are due always, then of the others alternately the one seen last and any one
-//. next is when another will be due; zero if none ever.
+// are due always, then of the others alternately the one seen last and any one.
+// next is when another will be due; zero if none ever.
 func (b *book) pick(n int, connected func(peer.ID) bool) (due []candidate, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -73,7 +73,7 @@ const (
 // capped at 10, no penalty for sharing an address (SPEC §9.3). P3 would punish
 // quiet communities, address penalties households.
 func scoreParams(known func(peer.ID) bool) (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
-	return &pubsub.PeerScoreParams{
+	params := &pubsub.PeerScoreParams{
 		Topics:        map[string]*pubsub.TopicScoreParams{},
 		TopicScoreCap: 10,
 		AppSpecificScore: func(p peer.ID) float64 {
@@ -90,7 +90,8 @@ func scoreParams(known func(peer.ID) bool) (*pubsub.PeerScoreParams, *pubsub.Pee
 		DecayToZero:               0.01,
 		RetainScore:               seenTTL,
 		SeenMsgTTL:                seenTTL,
-	}, &pubsub.PeerScoreThresholds{
+	}
+	return params, &pubsub.PeerScoreThresholds{
 		GossipThreshold: -50, PublishThreshold: -100, GraylistThreshold: -200,
 		AcceptPXThreshold: 1000, OpportunisticGraftThreshold: 1,
 	}
