@@ -66,7 +66,7 @@ func (c *Community) hand(ctx context.Context, r *protocol.Record) int {
 	return n
 }
 
-// done is an act's answer: refused, in words, if the record has no effect.
+// done hands an act's record to connected peers and names it.
 func (c *Community) done(ctx context.Context, r *protocol.Record, err error) (RecordRef, error) {
 	if err != nil {
 		return RecordRef{}, err

@@ -128,7 +128,7 @@ type ProposalRef struct {
 	Sent     int         `json:"sent"`
 }
 
-// ProposalList is every proposal, newest opening first.
+// ProposalList is every proposal, those still to be decided first.
 type ProposalList struct {
 	Proposals []Proposal `json:"proposals"`
 }

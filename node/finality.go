@@ -18,18 +18,17 @@ const (
 // finality is how far a ledger's checkpoints go, and what stands in the way of
 // the next. Its ledger locks.
 type finality struct {
-	tip      checkpoint.Tip
-	heights  []protocol.ID                     // id of the checkpoint at index+1
-	chunks   chunkCache                        // lists of ids that values name
-	trouble  error                             // why finality stopped; nil if it has not
-	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
-	needed   map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
-	verdicts map[protocol.ID]protocol.Verdict  // on covered records, since this node started
+	tip     checkpoint.Tip
+	heights []protocol.ID                     // id of the checkpoint at index+1
+	chunks  chunkCache                        // lists of ids that values name
+	trouble error                             // why finality stopped; nil if it has not
+	wanted  map[uint64]checkpoint.Certificate // certificates that wait for records
+	needed  map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
 }
 
 func newFinality() finality {
 	return finality{
-		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{}, verdicts: map[protocol.ID]protocol.Verdict{},
+		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{},
 	}
 }
 
@@ -277,9 +276,6 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	l.tip = next.Tip
 	l.heights = append(l.heights, next.Tip.Ref().ID)
 	l.snap = nil
-	for _, v := range next.Verdicts {
-		l.verdicts[v.Record] = v
-	}
 	for _, r := range recs {
 		l.settle(r)
 	}
@@ -306,115 +302,6 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	if err := l.take(ready, &d); err != nil {
 		l.log.Warn("storing records that waited for a checkpoint", "cause", err)
 	}
-}
-
-// propose makes the next value, or ok false if there is nothing to cover and
-// nothing due.
-func (l *ledger) propose() (n checkpoint.Next, ok bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.due() {
-		return n, false, nil
-	}
-	recs := make([]*protocol.Record, 0, len(l.open))
-	for _, r := range l.open {
-		recs = append(recs, r.Record)
-	}
-	n, err = l.tip.Propose(recs, l.now().Unix())
-	if err != nil {
-		return n, false, err
-	}
-	for _, c := range n.Chunks {
-		if err := l.chunks.add(c); err != nil {
-			return n, false, err
-		}
-	}
-	return n, true, nil
-}
-
-// due reports whether a checkpoint has work: records that could be covered, or
-// a deadline passed. Caller holds mu.
-func (l *ledger) due() bool {
-	if l.trouble != nil {
-		return false
-	}
-	if at, ok := l.tip.State().NextDeadline(); ok && at <= l.now().Unix() {
-		return true
-	}
-	for _, r := range l.open {
-		if l.ripe(r.Record, nil) { // whatever can be covered rests on one that is ripe
-			return true
-		}
-	}
-	return false
-}
-
-// ripe reports whether a value that covers those in could cover r besides: all
-// that r rests on is covered or among them. Caller holds mu.
-func (l *ledger) ripe(r *protocol.Record, in map[protocol.ID]bool) bool {
-	if !l.tip.Coverable(r) {
-		return false
-	}
-	if r.Plane() == protocol.Bulk {
-		return true
-	}
-	h, control := r.Header(), l.tip.Covered(protocol.ID{})
-	for _, p := range h.Parents {
-		if !in[p] && !control.Has(p) {
-			return false
-		}
-	}
-	return h.Prev.IsZero() || in[h.Prev] || control.Has(h.Prev) || l.tip.State().Continues(h)
-}
-
-// judge answers a machine's question about a value; known is false while
-// something that the answer needs is not held.
-func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	v, err := checkpoint.ParseValue(value)
-	if err != nil {
-		return false, true
-	}
-	recs, err := l.covered(v, false)
-	if errors.Is(err, errWaiting) {
-		return false, false
-	}
-	if err != nil {
-		return false, true
-	}
-	if _, err := l.tip.Apply(v, recs); err != nil {
-		l.log.Warn("a clerk's proposal does not follow", "height", v.Height, "cause", err)
-		return false, true
-	}
-	if !fresh {
-		return true, true
-	}
-	asOf, now := time.Unix(v.AsOf, 0), l.now()
-	if asOf.After(now.Add(maxAhead)) || asOf.Before(now.Add(-maxBehind)) {
-		return false, true
-	}
-	full := len(recs) == checkpoint.MaxNewlyCovered || len(v.Subjects) == checkpoint.MaxSubjects
-	return full || !l.omits(recs, began.Add(-omission)), true
-}
-
-// omits reports whether a value leaves out a record that it could cover and
-// that was held before the given time. Of what rests on an omitted record only
-// that one counts, and of a fork none of which the value covers a part: the
-// proposer may have refused it as a third rival (SPEC §4.1).
-func (l *ledger) omits(recs []*protocol.Record, before time.Time) bool {
-	in := make(map[protocol.ID]bool, len(recs))
-	taken := make(map[place]bool, len(recs))
-	for _, r := range recs {
-		in[r.ID()] = true
-		taken[placeOf(r.Header())] = true
-	}
-	for id, r := range l.open {
-		if r.at.Before(before) && !in[id] && !taken[placeOf(r.Header())] && l.ripe(r.Record, in) {
-			return true
-		}
-	}
-	return false
 }
 
 // currentTip is the latest final checkpoint.

@@ -4,9 +4,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -104,10 +106,15 @@ func decideAlone(cfg checkpoint.Config, value []byte) (checkpoint.Certificate, e
 
 // aliasFor is a local name for a metastate that no other on this node has.
 func aliasFor(name string, taken func(string) bool) string {
+	name = strings.TrimSpace(name)
 	alias := name
-	for n := 2; taken(alias) || len(alias) > identity.MaxNameBytes; n++ {
+	for n := 2; taken(alias) || identity.ValidName(alias) != nil; n++ {
 		suffix := fmt.Sprintf(" %d", n)
-		alias = name[:min(len(name), identity.MaxNameBytes-len(suffix))] + suffix
+		cut := strings.ToValidUTF8(name[:min(len(name), identity.MaxNameBytes-len(suffix))], "")
+		alias = strings.TrimSpace(cut) + suffix
+		if n > vault.MaxCitizenships+1 { // the name is none that a vault takes
+			name = "metastate"
+		}
 	}
 	return alias
 }

@@ -35,12 +35,11 @@ type ledger struct {
 
 // A Snapshot is a metastate as this node sees it. It is immutable.
 type Snapshot struct {
-	Ref      protocol.Ref                     // the latest final checkpoint
-	Final    *state.State                     // as of it
-	View     *state.State                     // as if all that is held were covered now
-	Open     map[protocol.ID]*protocol.Record // held and not covered
-	Verdicts map[protocol.ID]protocol.Verdict // on those
-	Trouble  error                            // why finality stopped, nil if it has not
+	Ref     protocol.Ref                     // the latest final checkpoint
+	Final   *state.State                     // as of it
+	View    *state.State                     // as if all that is held were covered now
+	Open    map[protocol.ID]*protocol.Record // held and not covered
+	Trouble error                            // why finality stopped, nil if it has not
 }
 
 // openLedger replays a store. The store must hold at least the genesis.
@@ -343,18 +342,14 @@ func (l *ledger) Snapshot() *Snapshot {
 	}
 	s := &Snapshot{
 		Ref: l.tip.Ref(), Final: l.tip.State(), Trouble: l.trouble,
-		Open: make(map[protocol.ID]*protocol.Record, len(l.open)), Verdicts: make(map[protocol.ID]protocol.Verdict, len(l.open)),
+		Open: make(map[protocol.ID]*protocol.Record, len(l.open)),
 	}
 	recs := make([]*protocol.Record, 0, len(l.open))
 	for id, r := range l.open {
 		s.Open[id] = r.Record
 		recs = append(recs, r.Record)
 	}
-	view, verdicts := s.Final.Advance(state.Step{Records: recs, Provisional: true})
-	s.View = view
-	for _, v := range verdicts {
-		s.Verdicts[v.Record] = v
-	}
+	s.View, _ = s.Final.Advance(state.Step{Records: recs, Provisional: true})
 	l.snap = s
 	return s
 }

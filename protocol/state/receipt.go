@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -197,13 +196,4 @@ func (c *receipt) bulk() error {
 		return c.refuse("its poll has closed")
 	}
 	return c.device(func(m *roll.Member) bool { return m.StandingAt(p.RecordDate) == roll.Full })
-}
-
-// Next is where a device goes on: the end of its chain of control records as
-// far as they are final.
-func (s *State) Next(device identity.PublicKey) roll.Chain {
-	if d := s.roll.Device(device); d != nil {
-		return d.Chain
-	}
-	return roll.Chain{}
 }

@@ -1,0 +1,171 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/identity/vault"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// Found founds a metastate, whose first member and clerk this person is.
+func (n *Node) Found(_ context.Context, req FoundRequest) (m Membership, err error) {
+	n.joinMu.Lock()
+	defer n.joinMu.Unlock()
+	c, err := charterFor(req)
+	if err != nil {
+		return m, err
+	}
+	if err := identity.ValidName(req.As); req.As != "" && err != nil {
+		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	now := time.Now()
+	f, err := newFounding(req.Name, c, now)
+	if err != nil {
+		return m, err
+	}
+	defer f.key.Erase()
+	ms := f.genesis.ID()
+	return n.enter(ms, req.Name, req.Passphrase, nil, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+		b, err := born(e, ms, d.Index, req.As, f.key, deviceKey(*d), []protocol.ID{ms}, now)
+		if err != nil {
+			return store.Batch{}, err
+		}
+		d.Persona = identity.Digest(b.inception.ID())
+		batch, err := f.items(b, now)
+		if err != nil {
+			return store.Batch{}, err
+		}
+		secret := random32()
+		batch.Private = map[string][]byte{privEpoch: secret[:]}
+		return batch, nil
+	})
+}
+
+// Join asks to be admitted under an invite. It returns once the request is
+// saved and a member was asked once; joining goes on in the background, also
+// after a restart, until the newcomer is a member.
+func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err error) {
+	l, err := parseLink(req.Link)
+	if err != nil {
+		return m, err
+	}
+	if m, err = n.beginJoin(l, req); err != nil {
+		return m, err
+	}
+	if c := n.lookup(l.Metastate); c != nil {
+		c.awaitFirstTry(ctx)
+		m.Standing = c.Status().Standing
+		if why, dead := c.deadInvite(); dead {
+			return m, refuse(why, "ask for a new invite, and join with that")
+		}
+	}
+	return m, nil
+}
+
+// beginJoin saves the request to join, unless this node did before.
+func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
+	n.joinMu.Lock()
+	defer n.joinMu.Unlock()
+	if err := identity.ValidName(req.As); req.As != "" && err != nil {
+		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	now := time.Now()
+	if l.Expires <= now.Unix() {
+		return m, refuse("the invite expired on "+at(l.Expires).Format(time.RFC3339), "ask for a new one")
+	}
+	old := n.lookup(l.Metastate)
+	if old != nil && !old.replacedBy(l) {
+		s := old.Status()
+		return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+	}
+	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase, old,
+		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+			invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
+			defer invite.Erase()
+			device := deviceKey(*d)
+			b, err := born(e, l.Metastate, d.Index, req.As, invite, device, nil, now)
+			if err != nil {
+				return store.Batch{}, err
+			}
+			d.Persona = identity.Digest(b.inception.ID())
+			j, err := newJoining(l, b, device, b.inception.ID(), [32]byte(d.Member), now)
+			if err != nil {
+				return store.Batch{}, err
+			}
+			return store.Batch{Private: map[string][]byte{privJoin: j.encode()}}, nil
+		})
+}
+
+// enter adds a citizenship: persona keys sign what begins it, the vault keeps
+// its keys, its store what it begins with. old is the community that it takes
+// the place of, if any. The order makes a crash harmless: a
+// store without a citizenship is swept away, never the other way round.
+func (n *Node) enter(ms protocol.ID, name string, passphrase []byte, old *Community,
+	begin func(*identity.Entropy, *vault.Daily) (store.Batch, error),
+) (m Membership, err error) {
+	seed, listen, err := n.closeSpare()
+	if err != nil {
+		return m, err
+	}
+	var st *store.Store
+	var d vault.Daily
+	err = n.vault.update(passphrase, func(c *vault.Contents) error {
+		alias := aliasFor(name, func(a string) bool {
+			return slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return x.Alias == a })
+		})
+		if i := slices.IndexFunc(c.Citizenships, func(x vault.Citizenship) bool { return protocol.ID(x.Metastate) == ms }); i >= 0 && old != nil {
+			if err := n.drop(old); err != nil {
+				return err
+			}
+			c.Citizenships = slices.Delete(c.Citizenships, i, i+1)
+		} else if i >= 0 {
+			return &Error{Code: "already-entered", Exit: ExitFailed, Message: "the vault holds a persona in that metastate, which this node did not take up", Hint: "restart the node"}
+		}
+		d = newDaily(ms, alias, seed)
+		batch, err := begin(&c.Entropy, &d)
+		if err != nil {
+			return err
+		}
+		if err := n.sweep(ms); err != nil {
+			return err
+		}
+		if st, err = n.openStore(d); err != nil {
+			return err
+		}
+		if err := st.Commit(batch); err != nil {
+			return storeError(err)
+		}
+		c.Citizenships = append(c.Citizenships, vault.Citizenship{Daily: d})
+		return nil
+	})
+	if err != nil {
+		if st != nil {
+			err = errors.Join(err, st.Close())
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if len(n.open) == 0 && !n.closed {
+			err = errors.Join(err, n.openSpare())
+		}
+		return m, err
+	}
+	c, err := n.begin(d, st, listen)
+	if err != nil {
+		return m, err
+	}
+	s := c.Status()
+	return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+}
+
+// drop closes a community that this node takes part in no more.
+func (n *Node) drop(c *Community) error {
+	n.mu.Lock()
+	n.open = slices.DeleteFunc(slices.Clone(n.open), func(o *Community) bool { return o == c })
+	n.mu.Unlock()
+	return c.close()
+}
