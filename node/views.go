@@ -126,8 +126,9 @@ func (c *Community) Charter() charter.Charter {
 	return *s.Final.Charter()
 }
 
-// Roll is the roll as of a checkpoint, the latest if asOf is nil: those who are
-// or were members, with provisional everyone who asked to join too.
+// Roll is the roll as of a checkpoint, the latest if asOf is nil: the members,
+// suspended ones too; with provisional also who asked to join, left or was
+// expelled, as things would stand if all that is held were final.
 func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 	s := c.Snapshot()
 	if s == nil {
@@ -146,7 +147,7 @@ func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 		source = s.View.Roll()
 	}
 	for m := range source.Members() {
-		if !provisional && m.Standing() != roll.Full {
+		if !provisional && !belongs(m.Standing()) {
 			continue
 		}
 		f := final.Member(m.Persona)
@@ -159,6 +160,9 @@ func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 	slices.SortFunc(out.Members, func(a, b RollEntry) int { return strings.Compare(a.Persona.String(), b.Persona.String()) })
 	return out, nil
 }
+
+// belongs reports whether one of that standing is a member, suspended or not.
+func belongs(s roll.Standing) bool { return s == roll.Full || s == roll.Suspended || s == roll.Frozen }
 
 // stateAt recomputes the final state at a height.
 func (l *ledger) stateAt(height uint64) (*Snapshot, error) {
