@@ -275,9 +275,12 @@ func TestRefresh(t *testing.T) {
 		eventually(t, 5*time.Second, "the new topic", func() bool { return w.replicas[1].Has("among us") })
 		w.members[2].SyncNow(t.Context())
 		time.Sleep(5 * time.Minute)
-		if peers(w.members[2]) != 0 || w.replicas[2].Has("among us") {
+		if w.replicas[2].Has("among us") {
 			t.Error("the removed member is still served")
 		}
+		// It may be trying just now: a connection is up on its side until the
+		// other has seen who it is.
+		eventually(t, 5*time.Second, "cut off still", func() bool { return peers(w.members[2]) == 0 })
 		if w.members[0].Metrics().Refused == 0 {
 			t.Error("no refusal counted: did the removed member not try?")
 		}
