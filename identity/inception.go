@@ -143,9 +143,6 @@ func (g Grant) Validate() error {
 // bytes, not UTF-8, spaces at an end, or characters that take no place, break
 // lines or turn the direction of the text around them. Joiners, which some
 // scripts need, are allowed inside.
-//
-// The ranges are written out: what is valid must not depend on the Unicode
-// version a node was built with.
 func ValidName(name string) error {
 	if len(name) > MaxNameBytes {
 		return fmt.Errorf("name of %d bytes, at most %d", len(name), MaxNameBytes)
@@ -154,7 +151,7 @@ func ValidName(name string) error {
 		return fmt.Errorf("name is not valid UTF-8")
 	}
 	for _, r := range name {
-		if invisible(r) {
+		if Hidden(r) {
 			return fmt.Errorf("name has the control character U+%04X", r)
 		}
 	}
@@ -167,7 +164,10 @@ func ValidName(name string) error {
 	return nil
 }
 
-func invisible(r rune) bool {
+// Hidden reports whether r takes no place, breaks lines or turns the direction
+// of the text around it. The ranges are written out: what is valid must not
+// depend on the Unicode version a node was built with.
+func Hidden(r rune) bool {
 	switch {
 	case r < 0x20, 0x7F <= r && r <= 0x9F, // C0, DEL, C1
 		r == 0xAD, r == 0x061C, r == 0x180E, // soft hyphen, Arabic letter mark, Mongolian separator

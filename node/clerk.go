@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/metastate-p2p/metastate/protocol/dagcbor"
-
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -26,20 +24,18 @@ const (
 	watch     = time.Second            // look at the clock for deadlines at least this often
 	maxInbox  = 1024                   // messages waiting for the machine
 	maxHelped = 256                    // heights remembered as sent to who is behind
-	privVotes = "agree/"               // store key of what a clerk signed, by height
 )
 
 // A clerk drives the agreement machine of the height after the tip on a node
 // whose device signs checkpoints. One goroutine owns the machine.
 type clerk struct {
-	ledger *ledger
-	device identity.Signer
-	send   func(parts [][]byte)         // to all other clerks, lossy
-	synced func() bool                  // whether this run has exchanged everything with a peer
-	behind func(height uint64)          // others are at an earlier height
-	ahead  func()                       // others are at a later height
-	final  func(checkpoint.Certificate) // a checkpoint was decided here
-	log    *slog.Logger
+	ledger   *ledger
+	device   identity.Signer
+	send     func(parts [][]byte) // to all other clerks, lossy
+	synced   func() bool          // whether this run has exchanged everything with a peer
+	announce func(height uint64)  // sends the checkpoint at a height to all members
+	ahead    func()               // others are at a later height
+	log      *slog.Logger
 
 	wake  chan struct{} // capacity 1: something changed
 	mu    sync.Mutex
@@ -292,7 +288,7 @@ func (h *heightDriver) help(height uint64) {
 		h.helped = map[uint64]time.Time{}
 	}
 	h.helped[height] = time.Now()
-	h.behind(height)
+	h.announce(height)
 }
 
 func (h *heightDriver) carryOut(out checkpoint.Output) {
@@ -327,7 +323,7 @@ func (h *heightDriver) carryOut(out checkpoint.Output) {
 
 func (h *heightDriver) accuse(e checkpoint.Evidence) {
 	b := e.Encode()
-	if err := h.ledger.store.PutPrivate("evidence/"+protocol.Sum(b).String(), b); err != nil {
+	if err := h.ledger.store.PutPrivate(privEvidence+protocol.Sum(b).String(), b); err != nil {
 		h.log.Warn("keeping evidence against a clerk", "cause", err)
 	}
 	h.log.Error("a clerk signed two different things", "height", h.height)
@@ -340,7 +336,7 @@ func (h *heightDriver) decided(cert checkpoint.Certificate) {
 		h.drop()
 		return
 	}
-	h.final(cert)
+	h.announce(h.height)
 	h.poke()
 }
 
@@ -389,31 +385,4 @@ func (h *heightDriver) broadcast(msgs []*checkpoint.Message) {
 		parts = append(parts, agreementPart(h.tries, partMessage, m.Bytes()))
 	}
 	h.send(parts)
-}
-
-// What an agreement frame holds.
-const partMessage = 2
-
-// agreementPart frames a message between clerks, or a chunk that a proposal
-// names. The number of the try makes what is sent again differ from what gossip
-// has passed on already, which it would drop.
-func agreementPart(try, kind uint64, b []byte) []byte {
-	out := dagcbor.AppendArray(make([]byte, 0, len(b)+16), 3)
-	out = dagcbor.AppendUint(dagcbor.AppendUint(out, try), kind)
-	return dagcbor.AppendBytes(out, b)
-}
-
-// parseAgreementPart reads what agreementPart writes.
-func parseAgreementPart(part []byte) (kind uint64, b []byte, err error) {
-	r := dagcbor.NewReader(part)
-	n := r.Array(3)
-	r.Uint()
-	kind, b = r.Uint(), r.Bytes(len(part))
-	if err := r.End(); err != nil {
-		return 0, nil, err
-	}
-	if n != 3 || kind != partChunk && kind != partMessage {
-		return 0, nil, errors.New("node: a part of the agreement is malformed")
-	}
-	return kind, b, nil
 }

@@ -13,17 +13,21 @@ import (
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
 
-// Names of private values in a community's store.
+// Names of private values in a community's store. Those that end in a slash
+// are followed by what they are of.
 const (
 	privEpoch        = "epoch"         // the epoch's secret
 	privJoin         = "join"          // how far joining got
 	privRebuilt      = "rebuilt"       // when the store was rebuilt and votes may have been lost
 	privMemberListen = "listen/member" // ports, so that others' books stay true
 	privLobbyListen  = "listen/lobby"
+	privBinding      = "binding/"  // a peer's signed binding, by device
+	privVotes        = "agree/"    // what a clerk signed, by height
+	privEvidence     = "evidence/" // two messages of a clerk that can't both be honest
+	privDisputed     = "disputed/" // a certificate that stopped finality
 )
 
 // A Community is one metastate on this node: its ledger, and the two presences
@@ -122,9 +126,7 @@ func (c *Community) activate(secret [32]byte) error {
 	}
 	k.send = func(parts [][]byte) { c.publish(p2p.Agreement, parts...) }
 	k.synced = func() bool { return slices.ContainsFunc(c.Peers(), func(p Peer) bool { return p.LastSync != nil }) }
-	k.behind = func(height uint64) { c.announce(height) }
-	k.ahead = r.fetch
-	k.final = func(cert checkpoint.Certificate) { c.announce(l.currentTip().Ref().Height) }
+	k.announce, k.ahead = c.announce, r.fetch
 	c.mu.Lock()
 	c.ledger, c.replica, c.clerk, c.member, c.joining = l, r, k, m, nil
 	c.mu.Unlock()
@@ -205,7 +207,7 @@ func (c *Community) announce(height uint64) {
 	if m == nil {
 		return
 	}
-	frames, err := r.checkpointAt(height)
+	frames, err := r.checkpointFrames(height)
 	if err != nil {
 		return
 	}

@@ -39,7 +39,11 @@ func (c *Community) Export(ctx context.Context, w io.Writer, req BundleRequest) 
 		return 0, err
 	}
 	for h := from + 1; h <= top; h++ {
-		b, err := l.packCheckpoint(h)
+		p, err := l.packCheckpoint(h)
+		if err != nil {
+			return 0, storeError(err)
+		}
+		b, err := dagcbor.Marshal(p)
 		if err != nil {
 			return 0, err
 		}
@@ -96,20 +100,21 @@ type packed struct {
 	Chunks      [][]byte `cbor:"chunks"`
 }
 
-func (l *ledger) packCheckpoint(height uint64) ([]byte, error) {
+// packCheckpoint reads the checkpoint at a height. Errors are the store's.
+func (l *ledger) packCheckpoint(height uint64) (packed, error) {
 	c, err := l.store.Checkpoint(height)
 	if err != nil {
-		return nil, storeError(err)
+		return packed{}, err
 	}
 	p := packed{Certificate: c.Cert, Chunks: [][]byte{}}
 	for _, id := range c.Chunks {
 		b, err := l.store.Chunk(id)
 		if err != nil {
-			return nil, storeError(err)
+			return packed{}, err
 		}
 		p.Chunks = append(p.Chunks, b)
 	}
-	return dagcbor.Marshal(p)
+	return p, nil
 }
 
 const (
@@ -201,8 +206,8 @@ func (im *importer) flush() error {
 	batch := im.batch
 	im.batch = nil
 	if im.dry {
-		recs, errs := protocol.ParseBatch(batch)
-		for i, r := range recs {
+		_, errs := protocol.ParseBatch(batch)
+		for i := range batch {
 			switch held, err := im.ledger.store.Has(idOf(batch[i])); {
 			case err != nil:
 				return storeError(err)
@@ -211,7 +216,6 @@ func (im *importer) flush() error {
 			case held:
 				im.out.Duplicate++
 			default:
-				_ = r
 				im.out.Imported++
 			}
 		}

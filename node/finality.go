@@ -148,9 +148,6 @@ func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
 	return tip.Clerks(), nil
 }
 
-// privDisputed is where certificates are kept that stopped finality.
-const privDisputed = "disputed/"
-
 // dispute stops finality over a certificate, and keeps the certificate: a node
 // that is restarted looks at it again. Caller holds mu.
 func (l *ledger) dispute(cert checkpoint.Certificate, why error) error {

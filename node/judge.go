@@ -42,29 +42,11 @@ func (l *ledger) due() bool {
 		return true
 	}
 	for _, r := range l.open {
-		if l.ripe(r.Record, nil) { // whatever can be covered rests on one that is ripe
+		if l.tip.Ripe(r.Record, nil) { // whatever can be covered rests on one that is ripe
 			return true
 		}
 	}
 	return false
-}
-
-// ripe reports whether a value that covers those in could cover r besides: all
-// that r rests on is covered or among them. Caller holds mu.
-func (l *ledger) ripe(r *protocol.Record, in map[protocol.ID]bool) bool {
-	if !l.tip.Coverable(r) {
-		return false
-	}
-	if r.Plane() == protocol.Bulk {
-		return true
-	}
-	h, control := r.Header(), l.tip.Covered(protocol.ID{})
-	for _, p := range h.Parents {
-		if !in[p] && !control.Has(p) {
-			return false
-		}
-	}
-	return h.Prev.IsZero() || in[h.Prev] || control.Has(h.Prev) || l.tip.State().Continues(h)
 }
 
 // judge answers a machine's question about a value; known is false while
@@ -110,7 +92,7 @@ func (l *ledger) omits(recs []*protocol.Record, before time.Time) bool {
 		taken[placeOf(r.Header())] = true
 	}
 	for id, r := range l.open {
-		if r.at.Before(before) && !in[id] && !taken[placeOf(r.Header())] && l.ripe(r.Record, in) {
+		if r.at.Before(before) && !in[id] && !taken[placeOf(r.Header())] && l.tip.Ripe(r.Record, in) {
 			return true
 		}
 	}

@@ -17,13 +17,6 @@ import (
 	"github.com/metastate-p2p/metastate/store"
 )
 
-// Checkpoint frames hold one of these (SPEC §9.3). A certificate comes after
-// the chunks it names.
-const (
-	partChunk       = 0
-	partCertificate = 1
-)
-
 // A replica is a ledger as the network sees it: everything it gives is in
 // outer form, and everything it takes is opened and checked.
 type replica struct {
@@ -52,7 +45,6 @@ type peerRecord struct {
 var _ p2p.Replica = (*replica)(nil)
 
 const (
-	privBinding = "binding/"
 	maxBindings = 1 << 14
 	maxEarly    = 256 // bindings that came before what puts their device on the roll
 )
@@ -205,21 +197,6 @@ func (r *replica) seal(kind p2p.Kind, contents ...[]byte) [][]byte {
 	return frames
 }
 
-// part frames a piece of a checkpoint.
-func part(kind uint64, b []byte) []byte {
-	out := dagcbor.AppendUint(dagcbor.AppendArray(make([]byte, 0, len(b)+8), 2), kind)
-	return dagcbor.AppendBytes(out, b)
-}
-
-// checkpointFrames are a certificate's frames, chunks first.
-func (r *replica) checkpointFrames(cert []byte, chunks [][]byte) [][]byte {
-	var parts [][]byte
-	for _, c := range chunks {
-		parts = append(parts, part(partChunk, c))
-	}
-	return r.seal(p2p.Certificates, append(parts, part(partCertificate, cert))...)
-}
-
 // Height is that of the latest certificate held.
 func (r *replica) Height() uint64 { return r.ledger.currentTip().Ref().Height }
 
@@ -266,7 +243,7 @@ func (r *replica) Records(ids []protocol.ID) iter.Seq2[[]byte, error] {
 func (r *replica) Certificates(from uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for h := max(from, 1); ; h++ {
-			frames, err := r.checkpointAt(h)
+			frames, err := r.checkpointFrames(h)
 			if errors.Is(err, store.ErrNotFound) {
 				return
 			}
@@ -283,20 +260,17 @@ func (r *replica) Certificates(from uint64) iter.Seq2[[]byte, error] {
 	}
 }
 
-func (r *replica) checkpointAt(height uint64) ([][]byte, error) {
-	c, err := r.ledger.store.Checkpoint(height)
+// checkpointFrames are the frames of the checkpoint at a height, chunks first.
+func (r *replica) checkpointFrames(height uint64) ([][]byte, error) {
+	c, err := r.ledger.packCheckpoint(height)
 	if err != nil {
 		return nil, err
 	}
-	var chunks [][]byte
-	for _, id := range c.Chunks {
-		b, err := r.ledger.store.Chunk(id)
-		if err != nil {
-			return nil, err
-		}
-		chunks = append(chunks, b)
+	var parts [][]byte
+	for _, b := range c.Chunks {
+		parts = append(parts, part(partChunk, b))
 	}
-	return r.checkpointFrames(c.Cert, chunks), nil
+	return r.seal(p2p.Certificates, append(parts, part(partCertificate, c.Certificate))...), nil
 }
 
 // Bindings are the bindings in force, in outer form.

@@ -214,11 +214,9 @@ func (h *home) open(st *store.Store) {
 		default:
 		}
 	}
-	k := &clerk{ledger: l, device: c.key, log: h.log, wake: make(chan struct{}, 1), behind: func(uint64) {}, ahead: r.fetch}
+	k := &clerk{ledger: l, device: c.key, log: h.log, wake: make(chan struct{}, 1), announce: h.announce, ahead: r.fetch}
 	k.send = func(parts [][]byte) { h.spread(p2p.Agreement, parts...) }
 	k.synced = func() bool { return false }
-	k.behind = h.announce
-	k.final = func(checkpoint.Certificate) { h.announce(l.currentTip().Ref().Height) }
 	r.clerk = k
 	c.ledger, c.replica, c.clerk = l, r, k
 	h.mu.Lock()
@@ -253,7 +251,7 @@ func (h *home) community() *Community {
 }
 
 func (h *home) announce(height uint64) {
-	frames, err := h.community().replica.checkpointAt(height)
+	frames, err := h.community().replica.checkpointFrames(height)
 	if err == nil {
 		h.gossip(p2p.Certificates, frames)
 	}

@@ -132,9 +132,16 @@ func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
 	return n, nil
 }
 
-// Coverable reports whether the next checkpoint could cover r, given room and
-// r's ancestors.
-func (t Tip) Coverable(r *protocol.Record) bool {
+// Ripe reports whether the next checkpoint could cover r together with the
+// records in the given set: all that r names as before it is covered or among
+// them.
+func (t Tip) Ripe(r *protocol.Record, in map[protocol.ID]bool) bool {
+	return t.open(r) && (r.Plane() == protocol.Bulk || t.closed(r, in))
+}
+
+// open reports whether the next checkpoint could cover r, given room and r's
+// ancestors.
+func (t Tip) open(r *protocol.Record) bool {
 	h := r.Header()
 	if t.Covers(r) || h.Metastate != t.state.Metastate() && r.ID() != t.state.Metastate() {
 		return false
@@ -156,7 +163,7 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 			break
 		}
 		id, subject := r.ID(), r.Header().Subject
-		if in[id] || !t.Coverable(r) {
+		if in[id] || !t.Ripe(r, in) {
 			continue
 		}
 		if r.Plane() == protocol.Bulk {
@@ -164,8 +171,6 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 				continue
 			}
 			subjects[subject] = true
-		} else if !t.closed(r, in) {
-			continue
 		}
 		in[id] = true
 		out = append(out, r)

@@ -122,11 +122,11 @@ func TestTipCovers(t *testing.T) {
 		t.Error("the state does not follow the records")
 	}
 	for _, r := range records {
-		if c.tip.Coverable(r) {
+		if c.tip.Ripe(r, nil) {
 			t.Error("covered, and to be covered again")
 		}
 	}
-	if b := c.w.Ballot("alice", records[0].Header().Subject, "no", statetest.How{Seq: 9}); c.tip.Coverable(b) {
+	if b := c.w.Ballot("alice", records[0].Header().Subject, "no", statetest.How{Seq: 9}); c.tip.Ripe(b, nil) {
 		t.Error("a ballot of a closed poll can be covered")
 	}
 }

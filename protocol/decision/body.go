@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/decision/count/yesno"
 )
@@ -82,26 +83,9 @@ func CheckLine(what, s string, limit int) error {
 		return fmt.Errorf("decision: the %s must be 1 to %d bytes of text", what, limit)
 	}
 	for _, r := range s {
-		if hidden(r) {
+		if identity.Hidden(r) {
 			return fmt.Errorf("decision: the %s must be one line of printable text", what)
 		}
 	}
 	return nil
-}
-
-// hidden reports whether r breaks lines, takes no place or turns the direction
-// of the text around it. The ranges are written out, as what is valid must not
-// depend on the Unicode version a node was built with.
-func hidden(r rune) bool {
-	switch {
-	case r < 0x20, 0x7F <= r && r <= 0x9F, // C0, DEL, C1
-		r == 0xAD, r == 0x061C, r == 0x180E, // soft hyphen, Arabic letter mark, Mongolian separator
-		r == 0x200B, r == 0x200E, r == 0x200F, // zero width space, direction marks
-		0x2028 <= r && r <= 0x202E, // line and paragraph ends, embeddings and overrides
-		0x2060 <= r && r <= 0x206F, // invisible operators, isolates
-		r == 0xFEFF, 0xFFF0 <= r && r <= 0xFFFB,
-		0xE0000 <= r && r <= 0xE0FFF: // tags and variation selectors supplement
-		return true
-	}
-	return false
 }
