@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,6 +28,7 @@ type app struct {
 	stdout, stderr io.Writer
 	// vaultCost is what trying a passphrase costs in the vaults made here.
 	vaultCost vault.Params
+	commands  *regexp.Regexp // the program's commands in a text, see asTyped
 	opts      options
 }
 
@@ -58,12 +60,16 @@ func (a *app) run(args []string) int {
 	// Before the flags are parsed the form of an error follows from the
 	// arguments: a script that asks for JSON gets it for a flag unknown, too.
 	a.opts.json = asksForJSON(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	a.opts.json = a.opts.json || asksForJSON(args) // a flag that fails resets it
 	f := asFailure(err)
+	f.Message = clip(f.Message)
+	if f.Hint == "" {
+		f.Hint = nextAfter(f.Exit, c)
+	}
 	if ctx.Err() != nil {
 		f = &failure{Code: "interrupted", Exit: exitInterrupted, Message: "interrupted"}
 	}
@@ -104,7 +110,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.opts.until, "until", "", "ask again until this holds: FIELD, FIELD=VALUE or FIELD>=N of the answer")
 	f.StringVar(&a.opts.passphraseFile, "passphrase-file", "", "file that holds the vault's passphrase")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage(c, "%s", err)
+		return usage(c, "%s", flagWords(err))
 	})
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(a.help)
@@ -117,6 +123,7 @@ func (a *app) root() *cobra.Command {
 		a.versionCommand(), a.completionCommand(),
 	)
 	asGroup(root)
+	a.commands = commandsIn(root)
 	return root
 }
 
@@ -157,7 +164,10 @@ func names(c *cobra.Command) (list []string) {
 const isQuery = "query"
 
 // before checks the flags that every command takes.
-func (a *app) before(c *cobra.Command, _ []string) error {
+func (a *app) before(c *cobra.Command, args []string) error {
+	if err := onlyText(c, args); err != nil {
+		return err
+	}
 	a.opts.waitGiven = c.Flags().Changed("wait")
 	if a.opts.wait <= 0 {
 		return usage(c, "--wait needs a duration over 0, such as 30s")

@@ -58,7 +58,7 @@ func (a *app) bundleExportCommand() *cobra.Command {
 		return v, err
 	}, func(p *page, v exported) {
 		p.line("%d records, %d bytes, are in %s.", v.Records, v.Bytes, v.File)
-		p.next("metastate bundle verify %s", v.File)
+		p.next("metastate bundle verify %s", quote(v.File))
 	})
 }
 
@@ -117,7 +117,7 @@ func refusals(what string, all []node.Refusal) *failure {
 	first := all[0]
 	f := &failure{
 		Code: "bundle-damaged", Exit: node.ExitVerify,
-		Message: oneLine(fmt.Sprintf("%s: %s: %s", what, place(first), first.Reason)),
+		Message: fmt.Sprintf("%s: %s: %s", what, place(first), inWords(first.Reason)),
 		Hint:    "get the file again; bundle import takes in what is sound of it",
 		Record:  first.ID,
 	}
@@ -132,7 +132,7 @@ func refusals(what string, all []node.Refusal) *failure {
 			f.Details = append(f.Details, fmt.Sprintf("and %d more", len(all)-i))
 			break
 		}
-		f.Details = append(f.Details, oneLine(place(r)+": "+r.Reason))
+		f.Details = append(f.Details, place(r)+": "+inWords(r.Reason))
 	}
 	return f
 }

@@ -35,8 +35,10 @@ func (a *app) bundleVerifyCommand() *cobra.Command {
 			"exits 6, with the record's id, or the offset where no id can be known.",
 		Args: arguments(1, 1),
 	}
+	var file string
 	return local(a, c, func(_ context.Context, args []string) (v verified, err error) {
-		f, err := openFile(args[0])
+		file = args[0]
+		f, err := openFile(file)
 		if err != nil {
 			return v, err
 		}
@@ -65,23 +67,27 @@ func (a *app) bundleVerifyCommand() *cobra.Command {
 			"certificates", strconv.FormatUint(v.Certificates, 10)+", whose signatures a node checks",
 			"bytes", strconv.FormatInt(v.Bytes, 10),
 		)
-		p.next("metastate bundle import FILE")
+		p.next("metastate bundle import %s", quote(file))
 	})
 }
 
 // notBundle gives an error that says a file is no bundle the form of damage at
 // its beginning.
 func notBundle(err error) (node.Refusal, bool) {
-	if !errors.Is(err, bundle.ErrNotCAR) && !errors.Is(err, bundle.ErrNotBundle) {
+	why := "it does not begin as a bundle of records does"
+	switch {
+	case errors.Is(err, bundle.ErrNotCAR):
+		why = "it does not begin as a CARv1 file does: it is no bundle of records, or a damaged one"
+	case !errors.Is(err, bundle.ErrNotBundle):
 		return node.Refusal{}, false
 	}
-	return node.Refusal{Offset: new(int64), Reason: oneLine(err.Error())}, true
+	return node.Refusal{Offset: new(int64), Reason: why}, true
 }
 
 func refusedOf(problems []bundle.Problem) []node.Refusal {
 	list := make([]node.Refusal, 0, len(problems))
 	for _, p := range problems {
-		r := node.Refusal{Offset: &p.Offset, Reason: p.Reason}
+		r := node.Refusal{Offset: &p.Offset, Reason: inWords(p.Reason)}
 		if !p.ID.IsZero() {
 			r.ID = p.ID.String()
 		}

@@ -50,8 +50,10 @@ func (a *app) charterCheckCommand() *cobra.Command {
 		Long: "Check a charter before founding with it. It needs no node.",
 		Args: arguments(1, 1),
 	}
+	var file string
 	return local(a, c, func(_ context.Context, args []string) (charterChecked, error) {
-		_, ch, err := readCharter(args[0])
+		file = args[0]
+		_, ch, err := readCharter(file)
 		v := charterChecked{Valid: true, Version: ch.Version, Template: ch.Template, Problems: []string{}}
 		for _, o := range ch.Offices {
 			v.Offices = append(v.Offices, o.Name)
@@ -63,7 +65,7 @@ func (a *app) charterCheckCommand() *cobra.Command {
 	}, func(p *page, v charterChecked) {
 		p.line("The charter is valid.")
 		p.fields("version", strconv.FormatUint(v.Version, 10), "offices", strings.Join(v.Offices, ", "), "classes", strings.Join(v.Classes, ", "))
-		p.next("metastate found NAME --charter FILE")
+		p.next("metastate found NAME --charter %s", quote(file))
 	})
 }
 
@@ -84,13 +86,16 @@ func readCharter(path string) (text string, ch charter.Charter, err error) {
 		return string(b), ch, nil
 	}
 	problems := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, p := range problems {
+		problems[i] = inWords(p)
+	}
 	message := fmt.Sprintf("%s is no valid charter: %s", path, problems[0])
 	if len(problems) > 1 {
 		message = fmt.Sprintf("%s is no valid charter: it has %d problems", path, len(problems))
 	}
 	f2 := &failure{
 		Code: "charter-invalid", Exit: node.ExitVerify, Message: oneLine(message),
-		Hint: "mend it, then run metastate charter check again",
+		Hint: "mend it, then: metastate charter check " + quote(path),
 	}
 	if len(problems) > 1 {
 		f2.Details = problems
@@ -121,12 +126,9 @@ func (a *app) charterTemplatesCommand() *cobra.Command {
 			names = args
 		}
 		for _, name := range names {
-			ch, err := charter.Template(name)
+			ch, err := builtIn(name)
 			if err != nil {
-				return list, &failure{
-					Code: "not-found", Exit: node.ExitNotFound,
-					Message: oneLine(err.Error()), Hint: "metastate charter templates",
-				}
+				return list, err
 			}
 			list.Templates = append(list.Templates, template{Name: name, YAML: string(charter.YAML(ch))})
 		}
@@ -146,4 +148,16 @@ func (a *app) charterTemplatesCommand() *cobra.Command {
 			p.next("metastate charter templates %s", list.Templates[0].Name)
 		}
 	})
+}
+
+// builtIn returns the charter of a template.
+func builtIn(name string) (charter.Charter, error) {
+	ch, err := charter.Template(name)
+	if err != nil {
+		return ch, &failure{
+			Code: "not-found", Exit: node.ExitNotFound,
+			Message: inWords(err.Error()), Hint: "metastate charter templates",
+		}
+	}
+	return ch, nil
 }

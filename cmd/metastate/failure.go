@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -46,8 +47,17 @@ func with[T any](f *failure, v T) error {
 func usage(c *cobra.Command, format string, args ...any) error {
 	return &failure{
 		Code: "usage", Exit: node.ExitUsage,
-		Message: oneLine(fmt.Sprintf(format, args...)), Hint: c.CommandPath() + " --help",
+		Message: clip(oneLine(fmt.Sprintf(format, args...))), Hint: c.CommandPath() + " --help",
 	}
+}
+
+// nextAfter is what to do next where the failure itself does not say.
+func nextAfter(exit int, c *cobra.Command) string {
+	switch exit {
+	case node.ExitUsage, node.ExitNotFound, node.ExitRefused:
+		return c.CommandPath() + " --help"
+	}
+	return "try again; if it fails again, say so where you got this program, with the line above"
 }
 
 // asFailure gives any error the form in which it is told.
@@ -56,24 +66,44 @@ func asFailure(err error) *failure {
 		return f
 	}
 	if e, ok := errors.AsType[*node.Error](err); ok {
-		return &failure{Code: e.Code, Exit: exitOf(e), Message: oneLine(e.Message), Hint: oneLine(e.Hint)}
+		// A hint to start the node names its folder in a way of its own.
+		hint, _, _ := strings.Cut(oneLine(e.Hint), " --data ")
+		return &failure{Code: e.Code, Exit: exitOf(e), Message: inWords(e.Message), Hint: hint}
 	}
-	message := oneLine(err.Error())
+	message := inWords(err.Error())
 	if e, ok := httpapi.VaultError(err); ok {
 		return &failure{Code: e.Code, Exit: e.Exit, Message: message, Hint: e.Hint}
 	}
-	var path *fs.PathError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{Code: "timed-out", Exit: node.ExitTimeout, Message: "it did not finish in time", Hint: "give it longer with --wait"}
 	case errors.Is(err, errNoHome):
 		return &failure{Code: "usage", Exit: node.ExitUsage, Message: message, Hint: "say where with --data DIR or METASTATE_DATA"}
-	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
-		return &failure{Code: "file-not-found", Exit: node.ExitNotFound, Message: "there is no " + oneLine(path.Path), Hint: "check the path"}
-	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
-		return &failure{Code: "file-denied", Exit: node.ExitFailed, Message: message, Hint: "check who may read and write it: ls -l " + oneLine(path.Path)}
+	}
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return fileFailure(path)
 	}
 	return &failure{Code: "failed", Exit: node.ExitFailed, Message: message}
+}
+
+// fileFailure says in words what could not be done with a file of the person's.
+func fileFailure(err *fs.PathError) *failure {
+	path := clip(oneLine(err.Path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return &failure{Code: "file-not-found", Exit: node.ExitNotFound, Message: "there is no such file or folder: " + path, Hint: "check the path"}
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return &failure{Code: "path-too-long", Exit: node.ExitUsage, Message: "the path is longer than this system takes: " + path, Hint: "give a shorter one"}
+	case errors.Is(err, fs.ErrPermission):
+		return &failure{
+			Code: "file-denied", Exit: node.ExitFailed,
+			Message: fmt.Sprintf("you may not %s %s", err.Op, path), Hint: "check who may read and write it: ls -ld " + quote(path),
+		}
+	}
+	return &failure{
+		Code: "file-failed", Exit: node.ExitFailed,
+		Message: fmt.Sprintf("cannot %s %s: %v", err.Op, path, err.Err), Hint: "check the path, and that the disk has room",
+	}
 }
 
 // exitOf never lets a failure look like success.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"syscall"
 
 	"github.com/metastate-p2p/metastate/node"
 )
@@ -28,7 +30,27 @@ func (a *app) dataDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
 	}
-	return abs, nil
+	return abs, checkDataPath(abs)
+}
+
+// checkDataPath refuses a path that no data folder can have. What is in the
+// folder has names of its own, for which there has to be room in a path, too.
+func checkDataPath(dir string) error {
+	room := strings.Repeat("x", 100)
+	if _, err := os.Lstat(filepath.Join(dir, room, room)); errors.Is(err, syscall.ENAMETOOLONG) {
+		return &failure{
+			Code: "path-too-long", Exit: node.ExitUsage,
+			Message: fmt.Sprintf("the path of the data folder, %d bytes, is longer than this system takes", len(dir)),
+			Hint:    "choose a shorter one with --data",
+		}
+	}
+	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
+		return &failure{
+			Code: "not-a-folder", Exit: node.ExitUsage,
+			Message: dir + " is not a folder", Hint: "choose another with --data",
+		}
+	}
+	return nil
 }
 
 // userData is where programs keep a user's data on this system.
@@ -56,13 +78,14 @@ func userData() (string, error) {
 // read or changed what is in it.
 func ensureDataDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
-			return &failure{
-				Code: "not-a-folder", Exit: node.ExitUsage,
-				Message: dir + " is not a folder", Hint: "choose another with --data",
-			}
+		why := err
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			why = path.Err
 		}
-		return fmt.Errorf("data folder: %w", err)
+		return &failure{
+			Code: "file-failed", Exit: node.ExitFailed,
+			Message: fmt.Sprintf("the data folder %s cannot be made: %v", dir, why), Hint: "choose another with --data",
+		}
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -83,12 +106,17 @@ func ensureDataDir(dir string) error {
 	return &failure{
 		Code: "vault-permissions", Exit: node.ExitLocked,
 		Message: fmt.Sprintf("others can enter the data folder %s (mode %04o)", dir, info.Mode().Perm()),
-		Hint:    fmt.Sprintf("chmod 700 %q", dir),
+		Hint:    "chmod 700 " + quote(dir),
 	}
 }
 
 // writeFile puts a file in place whole or not at all, for its owner alone.
 func writeFile(path string, write func(*os.File) error) (err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return &failure{
+			Code: "not-a-file", Exit: node.ExitUsage, Message: path + " is a folder, not a file", Hint: "give the file's name, too",
+		}
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // mode 0600
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		pathErr.Path = filepath.Dir(path) // not the name that only we know
@@ -109,7 +137,10 @@ func writeFile(path string, write func(*os.File) error) (err error) {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		if link, ok := errors.AsType[*os.LinkError](err); ok {
+			err = &fs.PathError{Op: "write", Path: path, Err: link.Err} // not the name that only we know
+		}
+		return err
 	}
 	return nil
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
@@ -26,8 +28,24 @@ func (a *app) foundCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&req.Template, "template", "", "charter to begin with: metastate charter templates lists them (default union)")
 	f.StringVar(&file, "charter", "", "file of a charter of your own, in YAML")
-	f.StringVar(&req.As, "as", "", "what you are called there")
-	c.PreRunE = func(c *cobra.Command, _ []string) error { return oneOf(c, "template", "charter") }
+	f.StringVar(&req.As, "as", founderName, "what you are called there")
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if strings.TrimSpace(args[0]) == "" {
+			return usage(c, "the name is empty: %s", c.UseLine())
+		}
+		if err := oneOf(c, "template", "charter"); err != nil {
+			return err
+		}
+		if err := checkAs(c, req.As); err != nil {
+			return err
+		}
+		if req.Template != "" {
+			if _, err := builtIn(req.Template); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Membership, error) {
 		req.Name = args[0]
 		if file != "" {
@@ -37,15 +55,47 @@ func (a *app) foundCommand() *cobra.Command {
 			}
 			req.Charter = text
 		}
-		return unlocking(a, func(pass []byte) (node.Membership, error) {
+		m, err := unlocking(a, func(pass []byte) (node.Membership, error) {
 			req.Passphrase = pass
 			return n.Found(ctx, req)
 		})
+		a.nameWhich(ctx, n, m)
+		return m, err
 	}, func(p *page, m node.Membership) {
-		p.line("%s is founded, and you are its first member.", req.Name)
+		p.line("%s is founded, and you are its first member, called %s.", req.Name, req.As)
+		if !c.Flags().Changed("as") && !p.plain {
+			p.line("Found with --as NAME to be called otherwise.")
+		}
 		p.fields("metastate", m.Metastate.String(), "you are", m.Persona.String())
 		p.next("metastate invite create")
 	})
+}
+
+// founderName is what a founder is called who does not say. Nothing is taken
+// from the system: an account's name could say who somebody is.
+const founderName = "Founder"
+
+// checkAs checks what somebody wants to be called.
+func checkAs(c *cobra.Command, name string) error {
+	if c.Flags().Changed("as") && name == "" {
+		return usage(c, "--as is empty: say what you are called there, or leave it out")
+	}
+	if err := identity.ValidName(name); err != nil {
+		return usage(c, "--as cannot be used: %s", err)
+	}
+	return nil
+}
+
+// nameWhich lets what comes next name the metastate that was entered, where the
+// node has others: without, the command would be refused.
+func (a *app) nameWhich(ctx context.Context, n *httpapi.Client, m node.Membership) {
+	if m.Metastate.IsZero() {
+		return
+	}
+	list, err := n.Status(ctx, "")
+	if err == nil && len(list.Metastates) > 1 {
+		a.opts.metastate = m.Metastate.String()
+	}
 }
 
 // maxLink bounds a file that holds an invite.
@@ -61,6 +111,7 @@ func (a *app) joinCommand() *cobra.Command {
 	}
 	req := node.JoinRequest{}
 	c.Flags().StringVar(&req.As, "as", "", "what you are called there")
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return checkAs(c, req.As) }
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (m node.Membership, err error) {
 		if req.Link, err = a.readLink(args[0]); err != nil {
 			return m, err
@@ -69,8 +120,12 @@ func (a *app) joinCommand() *cobra.Command {
 			req.Passphrase = pass
 			return n.Join(ctx, req)
 		})
-		if err != nil || !a.opts.waitGiven {
+		if err != nil {
 			return m, err
+		}
+		a.nameWhich(ctx, n, m)
+		if !a.opts.waitGiven {
+			return m, nil
 		}
 		return a.awaitMember(ctx, n, m)
 	}, showJoined)
@@ -99,6 +154,11 @@ func (a *app) readLink(arg string) (string, error) {
 			in = f
 		case strings.HasPrefix(arg, "metastate:") || strings.Contains(arg, "://"):
 			return arg, nil
+		case errors.Is(err, os.ErrNotExist):
+			return "", &failure{
+				Code: "file-not-found", Exit: node.ExitNotFound,
+				Message: fmt.Sprintf("%q is no invite link, and there is no such file", arg), Hint: "give the whole link, or check the path",
+			}
 		default:
 			return "", err
 		}

@@ -46,6 +46,10 @@ func (a *app) initCommand() *cobra.Command {
 			p.line("")
 			showWords(p, made.Words)
 		}
+		if a.opts.passphraseFile != "" {
+			p.next("metastate run --passphrase-file %s", quote(a.opts.passphraseFile))
+			return
+		}
 		p.next("metastate run")
 	})
 }

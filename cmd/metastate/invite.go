@@ -61,7 +61,8 @@ func (a *app) inviteCreateCommand() *cobra.Command {
 		}
 		p.line("")
 		p.fields("can be used", fmt.Sprintf("%d times, until %s", v.Uses, when(&v.Expires)), "id", v.Invite.String())
-		p.next("hand it over; the other side runs: metastate join LINK")
+		p.line("")
+		p.line("next: hand it over; the other side runs: metastate join LINK") // with a folder of its own
 	})
 }
 

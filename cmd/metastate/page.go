@@ -26,7 +26,7 @@ func emit[T any](a *app, v T, show func(*page, T)) error {
 	if a.opts.quiet {
 		return nil
 	}
-	p := &page{plain: a.opts.plain}
+	p := &page{plain: a.opts.plain, asTyped: a.asTyped}
 	show(p, v)
 	return a.write(p.buf.Bytes())
 }
@@ -58,6 +58,7 @@ func (a *app) write(b []byte) error {
 // fail prints a failure and returns its exit code: with --json on stdout as one
 // object, else on stderr, in one line and one more for what to do next.
 func (a *app) fail(f *failure) int {
+	f.Hint = a.asTyped(f.Hint)
 	if a.opts.json {
 		e := envelope[json.RawMessage]{V: 1, Error: f}
 		if f.data != nil {
@@ -83,8 +84,9 @@ func (a *app) fail(f *failure) int {
 // page is an answer written for people. What others wrote cannot move the
 // cursor or turn text around in it.
 type page struct {
-	buf   bytes.Buffer
-	plain bool
+	buf     bytes.Buffer
+	plain   bool
+	asTyped func(string) string // see app.asTyped; nil leaves commands as they are
 }
 
 // line adds a line.
@@ -100,11 +102,20 @@ func (p *page) text(s string) {
 	}
 }
 
+// say adds a line of ours that names commands.
+func (p *page) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if p.asTyped != nil {
+		text = p.asTyped(text)
+	}
+	p.line("%s", text)
+}
+
 // next says what to do next, set off from the answer.
 func (p *page) next(format string, args ...any) {
 	if !p.plain {
 		p.line("")
-		p.line("next: "+format, args...)
+		p.say("next: "+format, args...)
 	}
 }
 
@@ -121,7 +132,7 @@ func (p *page) fields(pairs ...string) {
 func (p *page) table(none string, heading []string, rows [][]string) {
 	if len(rows) == 0 {
 		if !p.plain {
-			p.line("%s", none)
+			p.say("%s", none)
 		}
 		return
 	}

@@ -88,7 +88,7 @@ func (a *app) proposeShowCommand() *cobra.Command {
 			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(q.Voted),
 		)
 		if q.MayVote && q.Voted == "" {
-			p.next("metastate vote cast %s --choice …", q.Proposal)
+			p.next("metastate vote cast %s", q.Proposal)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func (a *app) rollListCommand() *cobra.Command {
 		var rows [][]string
 		for _, m := range v.Members {
 			rows = append(rows, []string{
-				m.Name, m.Standing, yesNo(m.Final), orDash(strings.Join(m.Offices, ",")), when(m.Since), m.Persona.String(),
+				orDash(m.Name), m.Standing, yesNo(m.Final), orDash(strings.Join(m.Offices, ",")), when(m.Since), m.Persona.String(),
 			})
 		}
 		p.table("Nobody is on the roll.", []string{"NAME", "STANDING", "FINAL", "OFFICES", "SINCE", "PERSONA"}, rows)
@@ -54,7 +54,7 @@ func (a *app) rollShowCommand() *cobra.Command {
 		return n.In(a.opts.metastate).RollMember(ctx, args[0])
 	}, func(p *page, m node.RollEntry) {
 		p.fields(
-			"name", m.Name, "persona", m.Persona.String(), "standing", m.Standing, "final", yesNo(m.Final),
+			"name", orDash(m.Name), "persona", m.Persona.String(), "standing", m.Standing, "final", yesNo(m.Final),
 			"offices", orDash(strings.Join(m.Offices, ", ")), "since", when(m.Since),
 		)
 		p.next("metastate roll why %s", m.Persona)

@@ -10,10 +10,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/multiformats/go-multiaddr"
 	"github.com/spf13/cobra"
 
-	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
@@ -81,8 +79,8 @@ func (f runFlags) check(c *cobra.Command) error {
 		return usage(c, "this version has no console yet: leave --console out")
 	}
 	for _, addr := range f.listen {
-		if _, err := multiaddr.NewMultiaddr(addr); err != nil {
-			return usage(c, "--listen %q is not a multiaddress, such as /ip4/0.0.0.0/udp/4001/quic-v1: %v", addr, err)
+		if _, ok := parseListen(addr); !ok {
+			return usage(c, "--listen needs an IP address and a port, such as /ip4/0.0.0.0/tcp/4001 or /ip6/::/udp/4001/quic-v1, not %q", addr)
 		}
 	}
 	return nil
@@ -126,15 +124,18 @@ func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
 		if state == vaultCreated { // its words were not seen by anyone
 			err = errors.Join(err, os.Remove(node.VaultPath(data)))
 		}
+		if why := whyNotListening(flags.listen); why != nil {
+			return why
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	out.Listen = append([]string{}, n.Listen()...)
-	if err := emit(a, out, showReady); err != nil {
+	if err := emit(a, out, func(p *page, r ready) { showReady(p, r, flags.listen) }); err != nil {
 		return err
 	}
 	if state == vaultNone {
-		fmt.Fprintln(a.stderr, "there is no vault yet, so this node can neither found nor join; next: metastate init --passphrase-file FILE")
+		fmt.Fprintln(a.stderr, a.asTyped("there is no vault yet, so this node can neither found nor join; in another terminal: metastate init --passphrase-file FILE"))
 	}
 	return httpapi.Serve(ctx, l, httpapi.Handler(n, log))
 }
@@ -174,7 +175,7 @@ func (a *app) passphraseSource(state string, asked []byte) func() ([]byte, error
 		return nil
 	}
 	if file := a.opts.passphraseFile; file != "" {
-		return func() ([]byte, error) { return vault.ReadPassphraseFile(file) }
+		return func() ([]byte, error) { return passphraseIn(file) }
 	}
 	if state == vaultNone {
 		return nil
@@ -209,19 +210,23 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, opts))
 }
 
-func showReady(p *page, r ready) {
+func showReady(p *page, r ready, listen []string) {
 	if r.Words != nil {
 		showWords(p, r.Words)
 		p.line("")
 	}
 	p.line("The node is running. Stop it with Ctrl-C.")
-	p.fields(
-		"listens on", orDash(strings.Join(r.Listen, " ")),
-		"socket", r.Socket,
-		"vault", r.Vault,
-	)
+	if p.plain {
+		p.fields("listens on", orDash(strings.Join(r.Listen, " ")))
+	} else {
+		p.line("%s", reach(listen))
+		for _, addr := range r.Listen {
+			p.line("  %s", addr)
+		}
+	}
+	p.fields("socket", r.Socket, "vault", r.Vault)
 	if r.Vault == vaultNone {
-		p.next("metastate init --passphrase-file FILE")
+		p.next("in another terminal: metastate init --passphrase-file FILE")
 		return
 	}
 	p.next("in another terminal: metastate found NAME, or metastate join LINK")

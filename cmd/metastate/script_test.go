@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +36,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("METASTATE_DATA", env.WorkDir+"/node")
+			env.Setenv("LONG", strings.Repeat("a", 5000))
+			env.Setenv("DEEP", strings.Repeat("a/", 1500))
+			env.Setenv("LATIN1", "caf\xe9") // no UTF-8
+			if err := os.WriteFile(env.WorkDir+"/latin1", []byte("caf\xe9\n"), 0o600); err != nil {
+				return err
+			}
 			// As a person keeps it: files that others can read are refused.
 			return os.WriteFile(env.WorkDir+"/pass", []byte("correct horse\n"), 0o600)
 		},
@@ -74,8 +81,24 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 		checkEnvelope(ts, stdout, got)
 		return
 	}
-	if got != 0 && (!strings.HasPrefix(stderr, "error: ") || stdout != "") {
+	if got == 0 {
+		return
+	}
+	if !strings.HasPrefix(stderr, "error: ") || stdout != "" {
 		ts.Fatalf("a failure is told on stderr alone, from 'error: ' on")
+	}
+	if !strings.Contains(stderr, "\nnext:  ") {
+		ts.Fatalf("a failure does not say what to do next")
+	}
+	checkWords(ts, stderr)
+}
+
+// internals are what people are not to be told: names of packages and functions.
+var internals = regexp.MustCompile(`strconv\.|(error:|;) (identity|vault|protocol|charter|roll|decision|state|bundle|store|node|p2p|httpapi): `)
+
+func checkWords(ts *testscript.TestScript, told string) {
+	if found := internals.FindString(told); found != "" {
+		ts.Fatalf("a failure tells of the program's inside: %q", found)
 	}
 }
 
@@ -105,6 +128,10 @@ func checkEnvelope(ts *testscript.TestScript, stdout string, exit int) {
 	if e.V != 1 || e.OK || e.Error == nil || e.Error.Code == "" || e.Error.Hint == nil {
 		ts.Fatalf("not the object of a failure")
 	}
+	if *e.Error.Hint == "" {
+		ts.Fatalf("a failure does not say what to do next")
+	}
+	checkWords(ts, "error: "+e.Error.Message)
 	if e.Error.Exit != exit || strings.ContainsAny(e.Error.Message, "\n") || e.Error.Message == "" {
 		ts.Fatalf("the error does not say what happened: exit %d, message %q", e.Error.Exit, e.Error.Message)
 	}

@@ -61,9 +61,31 @@ func locked() error {
 // readPassphrase reads the passphrase file, and warns if others can too.
 func (a *app) readPassphrase() ([]byte, error) {
 	if err := vault.CheckPassphraseFile(a.opts.passphraseFile); err != nil {
-		fmt.Fprintf(a.stderr, "warning: others can read the passphrase file; run: chmod 600 %q\n", a.opts.passphraseFile)
+		fmt.Fprintf(a.stderr, "warning: others can read the passphrase file; run: chmod 600 %s\n", quote(a.opts.passphraseFile))
 	}
-	return vault.ReadPassphraseFile(a.opts.passphraseFile)
+	return passphraseIn(a.opts.passphraseFile)
+}
+
+// passphraseIn reads a passphrase file. Its errors are the node's, as it is the
+// running node, too, that reads it and tells them to another command.
+func passphraseIn(path string) ([]byte, error) {
+	const hint = "write a passphrase of 8 to 1024 bytes into it, or give another file with --passphrase-file"
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, &node.Error{Code: "not-a-file", Exit: node.ExitUsage, Message: "the passphrase file " + path + " is a folder", Hint: hint}
+	}
+	pass, err := vault.ReadPassphraseFile(path)
+	switch {
+	case errors.Is(err, vault.ErrPassphrase):
+		return nil, &node.Error{Code: "passphrase-unusable", Exit: node.ExitUsage, Message: "the passphrase file " + path + " holds more than 1024 bytes", Hint: hint}
+	case errors.Is(err, os.ErrNotExist):
+		return nil, &node.Error{
+			Code: "file-not-found", Exit: node.ExitNotFound,
+			Message: "there is no passphrase file " + path, Hint: "check the path given with --passphrase-file", Err: err,
+		}
+	case err == nil && len(pass) == 0:
+		return nil, &node.Error{Code: "passphrase-unusable", Exit: node.ExitUsage, Message: "the passphrase file " + path + " is empty", Hint: hint}
+	}
+	return pass, err
 }
 
 // newPassphrase is the passphrase for a vault that is to be made. The caller
@@ -130,6 +152,12 @@ func (a *app) createVault(data string, passphrase []byte, wordsOut string) (word
 	if err := vault.Create(path, passphrase, &contents, a.vaultCost); err != nil {
 		if wordsOut != "" {
 			err = errors.Join(err, os.Remove(wordsOut)) // they open nothing
+		}
+		if errors.Is(err, vault.ErrPassphrase) {
+			return nil, &failure{
+				Code: "passphrase-unusable", Exit: node.ExitUsage,
+				Message: "a vault's passphrase has 8 to 1024 bytes, and this one has not", Hint: "choose another, such as five random words",
+			}
 		}
 		return nil, err
 	}

@@ -85,7 +85,7 @@ const noMetastates = "This node has no metastate yet. Found one with metastate f
 
 func showStatus(p *page, v httpapi.StatusList) {
 	if len(v.Metastates) == 0 {
-		p.line(noMetastates)
+		p.say(noMetastates)
 	}
 	for i, s := range v.Metastates {
 		if i > 0 {

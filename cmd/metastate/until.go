@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -208,8 +209,8 @@ type lastAnswer struct {
 	tree any
 }
 
-// maxLast is how much of the last answer a timeout repeats.
-const maxLast = 2000
+// maxValue is how much of a field a timeout repeats, in runes.
+const maxValue = 60
 
 // timedOut says what was waited for and what was there instead.
 func (l lastAnswer) timedOut() error {
@@ -230,18 +231,37 @@ func (l lastAnswer) timedOut() error {
 		f.Message += ": the node did not answer"
 		return f
 	}
-	if len(descend(l.tree, l.cond.path)) == 0 {
-		f.Message += fmt.Sprintf(": the answer has no field %s", strings.Join(l.cond.path, "."))
+	f.Message += ": " + l.cond.found(l.tree)
+	if b, err := json.Marshal(l.tree); err == nil {
+		f.data = b
 	}
-	b, err := json.Marshal(l.tree)
-	if err != nil {
-		return f
-	}
-	f.data = b
-	text := string(b)
-	if len(text) > maxLast {
-		text = strings.ToValidUTF8(text[:maxLast], "") + "…"
-	}
-	f.Hint += "; the last answer was " + text
 	return f
+}
+
+// found says in a few words what an answer has where the condition looks. The
+// whole answer would bury it.
+func (c condition) found(tree any) string {
+	field := strings.Join(c.path, ".")
+	values := descend(tree, c.path)
+	switch len(values) {
+	case 0:
+		if top, ok := tree.(map[string]any); ok && len(c.path) == 1 {
+			return fmt.Sprintf("the answer has no field %s; it has %s", field, strings.Join(slices.Sorted(maps.Keys(top)), ", "))
+		}
+		return fmt.Sprintf("the answer has no field %s", field)
+	case 1:
+		switch v := values[0].(type) {
+		case []any:
+			return fmt.Sprintf("%s has %d elements", field, len(v))
+		case map[string]any:
+			return field + " is an object"
+		}
+		b, err := json.Marshal(values[0])
+		text := []rune(string(b))
+		if err != nil || len(text) > maxValue {
+			return field + " is something else"
+		}
+		return field + " is " + string(text)
+	}
+	return fmt.Sprintf("none of the %d values of %s is so", len(values), field)
 }

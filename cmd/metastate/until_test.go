@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -143,15 +144,36 @@ func TestAwaitInterrupted(t *testing.T) {
 	}
 }
 
-func TestTimeoutRepeatsTheLastAnswer(t *testing.T) {
-	long := lastAnswer{cond: condition{text: "x", path: []string{"name"}}, wait: time.Second}
-	long.tree = map[string]any{"name": strings.Repeat("ы", maxLast)}
-	f := asFailure(long.timedOut())
-	if !strings.Contains(f.Hint, `{"name":"ыы`) || len(f.Hint) > maxLast+200 || !strings.HasSuffix(f.Hint, "ы…") {
-		t.Errorf("the hint is %d bytes: %.100s", len(f.Hint), f.Hint)
+// A timeout tells what there was instead, in a few words; all of the answer is
+// in the data.
+func TestTimeoutSaysWhatThereWas(t *testing.T) {
+	tree := map[string]any{
+		"final": false, "phase": "voting", "members": []any{"a", "b"}, "checkpoint": nil, "clerks": map[string]any{"count": json.Number("1")},
+		"name": strings.Repeat("ы", 5000), "list": []any{map[string]any{"x": "1"}, map[string]any{"x": "2"}},
 	}
-	if !strings.Contains(string(f.data), "ы") {
-		t.Error("the data lacks the answer")
+	for path, want := range map[string]string{
+		"final":        `after 1s, "COND" does not hold yet: final is false`,
+		"phase":        `phase is "voting"`,
+		"members":      "members has 2 elements",
+		"checkpoint":   "checkpoint is null",
+		"clerks":       "clerks is an object",
+		"clerks.count": "clerks.count is 1",
+		"name":         "name is something else",
+		"list.x":       "none of the 2 values of list.x is so",
+		"nope":         "the answer has no field nope; it has checkpoint, clerks, final, list, members, name, phase",
+		"clerks.nope":  "the answer has no field clerks.nope",
+	} {
+		last := lastAnswer{cond: condition{text: "COND", path: strings.Split(path, ".")}, wait: time.Second, tree: tree}
+		f := asFailure(last.timedOut())
+		if !strings.HasSuffix(f.Message, want) {
+			t.Errorf("%s: says %q, not %q", path, f.Message, want)
+		}
+		if f.Hint != "wait longer with --wait" || len(f.Message) > maxMessage {
+			t.Errorf("%s: hint %q, message of %d bytes", path, f.Hint, len(f.Message))
+		}
+		if !strings.Contains(string(f.data), "ыы") {
+			t.Errorf("%s: the data lacks the answer", path)
+		}
 	}
 }
 

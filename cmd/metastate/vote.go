@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -90,6 +91,9 @@ func (a *app) readLine() (string, error) {
 	for len(b) <= maxLine {
 		n, err := a.stdin.Read(one[:])
 		if n == 1 && one[0] == '\n' || err == io.EOF {
+			if !utf8.Valid(b) {
+				return "", &failure{Code: "usage", Exit: node.ExitUsage, Message: "the line on stdin is not UTF-8 text", Hint: "write it again"}
+			}
 			return strings.TrimSpace(string(b)), nil
 		}
 		if err != nil {
