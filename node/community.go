@@ -24,10 +24,11 @@ const (
 	privRebuilt      = "rebuilt"       // when the store was rebuilt and votes may have been lost
 	privMemberListen = "listen/member" // ports, so that others' books stay true
 	privLobbyListen  = "listen/lobby"
-	privBinding      = "binding/"  // a peer's signed binding, by device
-	privVotes        = "agree/"    // what a clerk signed, by height
-	privEvidence     = "evidence/" // two messages of a clerk that can't both be honest
-	privDisputed     = "disputed/" // a certificate that stopped finality
+	privBinding      = "binding/"       // a peer's signed binding, by device
+	privVotes        = "agree/"         // what a clerk signed, by height
+	privEvidence     = "evidence/"      // two messages of a clerk that can't both be honest
+	privDisputed     = "disputed/"      // a certificate that stopped finality
+	privDisputedList = "disputed-list/" // a list of ids that such a certificate names
 )
 
 // A Community is one metastate on this node: its ledger, and the two presences
@@ -125,7 +126,9 @@ func (c *Community) activate(secret [32]byte) error {
 		return errors.Join(err, closeIf(m))
 	}
 	k.send = func(parts [][]byte) { c.publish(p2p.Agreement, parts...) }
-	k.synced = func() bool { return slices.ContainsFunc(c.Peers(), func(p Peer) bool { return p.LastSync != nil }) }
+	k.synced = func() bool {
+		return slices.ContainsFunc(m.Peers(), func(p p2p.PeerStatus) bool { return !p.LastSync.IsZero() })
+	}
 	k.announce, k.ahead = c.announce, r.fetch
 	c.mu.Lock()
 	c.ledger, c.replica, c.clerk, c.member, c.joining = l, r, k, m, nil

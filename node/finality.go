@@ -148,11 +148,16 @@ func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
 	return tip.Clerks(), nil
 }
 
-// dispute stops finality over a certificate, and keeps the certificate: a node
-// that is restarted looks at it again. Caller holds mu.
+// dispute stops finality over a certificate, and keeps the certificate with the
+// lists it names: a node that is restarted looks at it again. Caller holds mu.
 func (l *ledger) dispute(cert checkpoint.Certificate, why error) error {
 	l.trouble, l.snap = why, nil
 	l.log.Error("finality stopped", "cause", why)
+	for _, b := range l.namedChunks(cert.Value) {
+		if err := l.store.PutPrivate(privDisputedList+protocol.Sum(b).String(), b); err != nil {
+			l.log.Error("keeping a list of the certificate that stopped it", "cause", err)
+		}
+	}
 	if err := l.store.PutPrivate(privDisputed+cert.ID().String(), cert.Encode()); err != nil {
 		l.log.Error("keeping the certificate that stopped it", "cause", err)
 	}
@@ -161,13 +166,24 @@ func (l *ledger) dispute(cert checkpoint.Certificate, why error) error {
 
 // disputed looks again at certificates that stopped finality in an earlier run.
 func (l *ledger) disputed() {
+	for _, key := range l.store.PrivateKeys(privDisputedList) {
+		if b, err := l.store.Private(key); err == nil {
+			_ = l.chunks.add(b)
+		}
+	}
 	for _, key := range l.store.PrivateKeys(privDisputed) {
 		b, err := l.store.Private(key)
 		if err != nil {
 			continue
 		}
-		if cert, err := checkpoint.ParseCertificate(b); err == nil {
-			_, _ = l.offer(cert) // a dispute that goes on is in trouble
+		cert, err := checkpoint.ParseCertificate(b)
+		if err != nil {
+			continue
+		}
+		// A dispute that goes on is in trouble. So is one that can't be looked at
+		// again: nothing says that it is over.
+		if _, err := l.offer(cert); errors.Is(err, errWaiting) && l.trouble == nil {
+			l.trouble = errors.New("a checkpoint that did not follow can't be looked at again: what it covers is not held")
 		}
 	}
 }
@@ -317,12 +333,17 @@ func (l *ledger) hasWork() bool {
 
 // chunksOf are the lists that an encoded value names, as far as held.
 func (l *ledger) chunksOf(value []byte) (chunks [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.namedChunks(value)
+}
+
+// namedChunks is chunksOf with mu held.
+func (l *ledger) namedChunks(value []byte) (chunks [][]byte) {
 	v, err := checkpoint.ParseValue(value)
 	if err != nil {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	add := func(names []protocol.ID) {
 		for _, id := range names {
 			if b := l.chunk(id); b != nil {

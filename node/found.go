@@ -45,6 +45,9 @@ type founding struct {
 
 func newFounding(name string, c charter.Charter, now time.Time) (f founding, err error) {
 	body := state.GenesisBody{Name: name, Charter: c}
+	if strings.TrimSpace(name) == "" {
+		return f, &Error{Code: "usage", Exit: ExitUsage, Message: "a metastate needs a name that people can see"}
+	}
 	if err := body.Validate(); err != nil {
 		return f, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
 	}

@@ -383,8 +383,12 @@ func (c *Community) Peers() []Peer {
 	out := []Peer{}
 	for _, p := range m.Peers() {
 		e := Peer{ID: p.ID, Metastate: c.id, Address: p.Address, Connected: p.Connected, Direct: p.Direct}
-		if !p.LastSync.IsZero() {
-			t := p.LastSync.UTC().Truncate(time.Second)
+		last := p.LastSync
+		if p.Served.After(last) {
+			last = p.Served
+		}
+		if !last.IsZero() {
+			t := last.UTC().Truncate(time.Second)
 			e.LastSync = &t
 		}
 		out = append(out, e)

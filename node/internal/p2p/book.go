@@ -26,7 +26,8 @@ type PeerStatus struct {
 	Connected bool
 	Direct    bool // connected without a relay
 	LastSeen  time.Time
-	LastSync  time.Time // end of the last session without error
+	LastSync  time.Time // end of the last session that this node began, without error
+	Served    time.Time // end of the last session that the peer began; it may have exchanged nothing
 	LastError string    // of the last dial or session; empty after a success
 }
 
@@ -47,6 +48,7 @@ type entry struct {
 	bootstrap bool
 	lastSeen  time.Time
 	lastSync  time.Time
+	served    time.Time
 	syncDue   time.Time // when the next session may begin
 	lastErr   string
 	failures  int

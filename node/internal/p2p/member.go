@@ -184,7 +184,7 @@ func (m *Member) Peers() []PeerStatus {
 	var out []PeerStatus
 	m.book.mu.Lock()
 	for id, e := range m.book.peers {
-		s := PeerStatus{ID: id.String(), LastSeen: e.lastSeen, LastSync: e.lastSync, LastError: e.lastErr}
+		s := PeerStatus{ID: id.String(), LastSeen: e.lastSeen, LastSync: e.lastSync, Served: e.served, LastError: e.lastErr}
 		if len(e.addrs) > 0 {
 			s.Address = e.addrs[0].String()
 		}

@@ -218,6 +218,9 @@ func (y *syncer) serve(ctx context.Context, s network.Stream) error {
 	if err = answer(x.w, y.host.ID(), p, y.replica); err == nil {
 		err = x.respond(ctx)
 	}
+	if err == nil {
+		y.book.note(p, func(e *entry) { e.served = time.Now() })
+	}
 	y.misbehaved(err)
 	return err
 }
