@@ -25,7 +25,7 @@ type Batch struct {
 // arguments. The caller bounds how many it adds.
 func (b *Batch) Add(pub PublicKey, msg, sig []byte) {
 	if b.group == nil {
-		b.group = voi.NewBatchVerifierWithCapacity(batchGroup)
+		b.group = voi.NewBatchVerifier() // grows: most batches are one record that gossip brought
 	}
 	if b.verifier != nil {
 		// A nil key (not a point) is taken and found invalid.

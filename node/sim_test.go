@@ -1,12 +1,10 @@
 package node
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +15,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
-	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -59,10 +56,6 @@ type home struct {
 }
 
 const (
-	loss       = 25 // of 100 messages
-	repeat     = 15
-	slowest    = 1500 * time.Millisecond
-	syncAbout  = 4 * time.Second
 	simSecret  = 7
 	townClerks = 4
 )
@@ -90,6 +83,7 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 		t.Fatal(err)
 	}
 	founder.finalise()
+	past := founder.past()
 	for _, h := range w.homes[1:] {
 		st := w.newStore()
 		genesis, err := founder.c.store.Get(founder.c.id)
@@ -101,7 +95,7 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 		}
 		h.open(st)
 		if h.i < 2*n/3 {
-			h.pull(founder, 1)
+			h.begins(founder, past)
 		}
 	}
 	for _, h := range w.homes {
@@ -224,6 +218,43 @@ func (h *home) open(st *store.Store) {
 	h.mu.Unlock()
 }
 
+// past is every record that a home holds.
+func (h *home) past() []*protocol.Record {
+	var inners [][]byte
+	for e, err := range h.c.store.Log(0) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		inner, err := h.c.store.Get(e.ID)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		inners = append(inners, inner)
+	}
+	recs, errs := protocol.ParseBatch(inners)
+	if err := errors.Join(errs...); err != nil {
+		h.t.Fatal(err)
+	}
+	return recs
+}
+
+// begins takes a home to where the founder is. Its records are verified once
+// for all homes that begin so; those that begin with nothing verify their own.
+func (h *home) begins(founder *home, past []*protocol.Record) {
+	l := h.c.ledger
+	var d delivery
+	l.mu.Lock()
+	err := l.take(past, &d)
+	l.mu.Unlock()
+	if err != nil || len(d.refused) > 0 {
+		h.t.Fatal(err, d.refused)
+	}
+	h.pull(founder, 1) // the checkpoints
+	if h.c.replica.Height() != founder.c.replica.Height() {
+		h.t.Fatalf("home %d begins at height %d, the founder at %d", h.i, h.c.replica.Height(), founder.c.replica.Height())
+	}
+}
+
 func (h *home) begin() {
 	ctx, cancel := context.WithCancel(h.ctx)
 	done := make(chan struct{})
@@ -248,165 +279,6 @@ func (h *home) community() *Community {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.c
-}
-
-func (h *home) announce(height uint64) {
-	frames, err := h.community().replica.checkpointFrames(height)
-	if err == nil {
-		h.gossip(p2p.Certificates, frames)
-	}
-}
-
-func (h *home) spread(kind p2p.Kind, contents ...[]byte) {
-	h.gossip(kind, h.community().replica.seal(kind, contents...))
-}
-
-// gossip sends frames to every home, as the network is.
-func (h *home) gossip(kind p2p.Kind, frames [][]byte) {
-	if len(frames) == 0 {
-		return
-	}
-	message := protocol.Sum(bytes.Join(frames, nil))
-	for _, to := range h.homes {
-		if to == h || kind == p2p.Agreement && to.i >= townClerks {
-			continue
-		}
-		for again := range h.copies(to) {
-			delay := h.delay()
-			time.AfterFunc(delay, func() {
-				if h.ctx.Err() == nil && h.reaches(to) && (to.hears(message, kind) || again > 0) {
-					_, _ = to.community().replica.Deliver(h.ctx, "", kind, frames)
-				}
-			})
-		}
-	}
-}
-
-// hears reports whether a message is new here, as libp2p's gossip drops what
-// came already from somebody else. Clerks repeat themselves on purpose.
-func (h *home) hears(message protocol.ID, kind p2p.Kind) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if kind != p2p.Agreement && h.heard[message] {
-		return false
-	}
-	h.heard[message] = true
-	return true
-}
-
-func (w *town) copies(to *home) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch n := w.rng.IntN(100); {
-	case w.bad && n < loss:
-		return 0
-	case w.bad && n < loss+repeat:
-		return 2
-	}
-	return 1
-}
-
-func (w *town) delay() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.bad {
-		return 20 * time.Millisecond
-	}
-	return time.Duration(1 + w.rng.Int64N(int64(slowest)))
-}
-
-func (h *home) reaches(to *home) bool {
-	h.town.mu.Lock()
-	defer h.town.mu.Unlock()
-	return h.side[h.i] == h.side[to.i]
-}
-
-// draw is a random number below n.
-func (w *town) draw(n int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.rng.IntN(n)
-}
-
-// syncing exchanges with a random home now and then, and soon when asked.
-func (h *home) syncing() {
-	for {
-		wait := syncAbout/2 + time.Duration(h.draw(int(syncAbout)))
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-h.ask:
-		case <-time.After(wait):
-		}
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-time.After(h.delay()):
-		}
-		from := h.homes[h.draw(len(h.homes))]
-		if from == h || !h.reaches(from) {
-			continue
-		}
-		part := 1.0
-		h.town.mu.Lock()
-		if h.bad && h.rng.IntN(100) < loss { // it breaks off
-			part = h.rng.Float64()
-		}
-		h.town.mu.Unlock()
-		h.pull(from, part)
-		if part == 1 {
-			from.pull(h, 1)
-		}
-	}
-}
-
-// pull brings a part of what another home has, as a sync session does: records
-// first, then certificates.
-func (h *home) pull(from *home, part float64) {
-	mine, theirs := h.community(), from.community()
-	have, sets := setsOf(mine), setsOf(theirs)
-	var lacks []protocol.ID
-	for _, set := range slices.SortedFunc(maps.Keys(sets), protocol.ID.Compare) { // the control plane first
-		if sets[set].Root() == have[set].Root() {
-			continue
-		}
-		for id := range sets[set].All() {
-			if !have[set].Has(id) {
-				lacks = append(lacks, id)
-			}
-		}
-	}
-	lacks = lacks[:int(part*float64(len(lacks)))]
-	var frames [][]byte
-	for f, err := range theirs.replica.Records(lacks) {
-		if err != nil {
-			h.t.Error(err)
-			return
-		}
-		frames = append(frames, f)
-	}
-	if _, err := mine.replica.Deliver(h.ctx, "", p2p.Records, frames); err != nil {
-		h.t.Errorf("home %d: an honest home's records: %v", h.i, err)
-	}
-	if part < 1 {
-		return
-	}
-	for f, err := range theirs.replica.Certificates(mine.replica.Height() + 1) {
-		if err != nil {
-			h.t.Error(err)
-			return
-		}
-		if _, err := mine.replica.Deliver(h.ctx, "", p2p.Certificates, [][]byte{f}); err != nil {
-			h.t.Errorf("home %d: an honest home's checkpoints: %v", h.i, err)
-			return
-		}
-	}
-}
-
-func setsOf(c *Community) map[protocol.ID]merkle.Set {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
-	return maps.Clone(c.ledger.sets)
 }
 
 func (w *town) close() {

@@ -89,6 +89,10 @@ func (v *village) equal() bool {
 // in two; those on the other side are heard once it heals. (With 30 nodes it
 // holds as well, and takes a minute: TestSimulation has so many ledgers.)
 func TestVillage(t *testing.T) {
+	if underRace {
+		// The detector crashes on bubbles with many goroutines (go.dev/issue/78156).
+		t.Skip("whole hosts in virtual time run without the race detector")
+	}
 	seeds, n := uint64(2), 12
 	if testing.Short() {
 		seeds = 1

@@ -43,12 +43,16 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// memoryTable is the write buffer of a store in memory, taken whole at once.
+// What a store on disk gains by larger ones, fewer tables, costs nothing here.
+const memoryTable = mib
+
 func openMemory(cfg Config) (*Store, error) {
 	k, err := deriveKeys(cfg.Key)
 	if err != nil {
 		return nil, err
 	}
-	db, err := openBadger(badgerOptions("", k, chooseSizes(0), cfg.Logger))
+	db, err := openBadger(badgerOptions("", k, sizes{memtable: memoryTable}, cfg.Logger))
 	if err != nil {
 		return nil, wrap("opening in memory", err)
 	}

@@ -49,7 +49,10 @@ func badgerOptions(dir string, k keys, z sizes, log *slog.Logger) badger.Options
 	// Badger bounds to 15 % of the write buffer.
 	o.ValueThreshold = min(mib, z.memtable*15/100-1)
 	if dir == "" {
-		return o.WithInMemory(true).WithSyncWrites(false)
+		// Nothing merges tables in memory, so nothing may wait for it. Badger's
+		// compactors wake 40 times a second, and what they save is disk.
+		return o.WithInMemory(true).WithSyncWrites(false).
+			WithNumCompactors(0).WithNumLevelZeroTablesStall(math.MaxInt32)
 	}
 	return o.WithEncryptionKey(k.badger).WithEncryptionKeyRotationDuration(keyLife)
 }

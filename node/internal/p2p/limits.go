@@ -63,6 +63,7 @@ const (
 	frameTimeout   = 20 * time.Second // to send or receive one whole frame
 	idleTimeout    = 60 * time.Second // for the peer's next step in a session
 	sessionTimeout = 10 * time.Minute
+	turnTimeout    = time.Second      // to wait for the end of a peer's session before
 	slotTimeout    = 30 * time.Second // to wait while another session fetches
 	pushTimeout    = 10 * time.Second
 	freshRetry     = time.Second // after a first session that failed; doubled up to

@@ -199,7 +199,7 @@ func (y *syncer) with(ctx context.Context, p peer.ID) (res SyncResult, err error
 func (y *syncer) serve(ctx context.Context, s network.Stream) error {
 	p := s.Conn().RemotePeer()
 	theirs := y.turn(turn{p, true})
-	if !theirs.TryAcquire(1) {
+	if !acquireWithin(ctx, theirs, turnTimeout) { // the session before may be just ending here
 		return fmt.Errorf("p2p: serving sync: %w: one at a time", ErrBusy)
 	}
 	defer theirs.Release(1)

@@ -36,7 +36,7 @@ const bandwidth = 1 << 30
 // A Network connects simulated machines, numbered from 0. Its methods may be
 // called from several goroutines.
 type Network struct {
-	net *simnet.Simnet
+	net *simnet.Simnet // endpoints are added with mu held
 
 	mu    sync.Mutex
 	side  map[string]int // guarded by mu; of each IP while partitioned
@@ -140,11 +140,11 @@ func (n *Network) quic(machine int) libp2p.Option {
 func (n *Network) endpoint(addr *net.UDPAddr) net.PacketConn {
 	link := simnet.LinkSettings{BitsPerSecond: bandwidth}
 	n.mu.Lock()
+	defer n.mu.Unlock() // also while simnet, which does not lock, adds it
 	if addr.Port == 0 {
 		n.next++
 		addr = &net.UDPAddr{IP: addr.IP, Port: n.next}
 	}
-	n.mu.Unlock()
 	return &conn{SimConn: n.net.NewEndpoint(addr, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}), net: n, own: addr}
 }
 
