@@ -34,6 +34,8 @@ const (
 	bindingLife = 30 * 24 * time.Hour
 	bindEvery   = 24 * time.Hour
 	bookEvery   = 5 * time.Second // how often new bindings are looked for
+	fewPeers    = 3               // with fewer, a node asks those it has about others
+	askEvery    = 2 * time.Second // how often
 )
 
 // keepBook tells the presence about peers learned of and members gone, and
@@ -50,6 +52,7 @@ func (c *Community) keepBook() {
 		c.mu.Unlock()
 		k.announce(r, m)
 		k.tell(r, m)
+		k.ask(r, m)
 		select {
 		case <-c.ctx.Done():
 			return
@@ -66,6 +69,7 @@ type bookkeeper struct {
 	roll  [32]byte        // digest of the final roll that the presence has seen
 	where []string        // own addresses, as announced
 	when  time.Time       // the last announcement
+	asked time.Time       // when peers were last asked about others
 }
 
 // announce spreads the own binding when there is news.
@@ -87,6 +91,22 @@ func (k *bookkeeper) announce(r *replica, m *p2p.Member) {
 	if _, err := r.addBinding(r.Binding()); err == nil {
 		k.publish(p2p.Bindings, r.Binding())
 		k.where, k.when = where, time.Now()
+	}
+}
+
+// ask has a node that hangs on few others sync with them often. It would be cut
+// off if they went before it has learned from them where the rest are.
+func (k *bookkeeper) ask(r *replica, m *p2p.Member) {
+	connected := 0
+	for _, p := range m.Peers() {
+		if p.Connected {
+			connected++
+		}
+	}
+	others := int(r.ledger.currentTip().State().Roll().Size()) - 1
+	if connected > 0 && connected < min(fewPeers, others) && time.Since(k.asked) >= askEvery {
+		k.asked = time.Now()
+		r.fetch()
 	}
 }
 

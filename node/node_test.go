@@ -164,6 +164,9 @@ func TestThreeClerks(t *testing.T) {
 	for _, m := range []*node.Community{a, b, c} {
 		until(t, m, "three clerks", func() bool { return m.Status().Clerks.Count == 3 })
 	}
+	for _, m := range []*node.Community{b, c} { // or the two could not find each other without the first
+		until(t, m, "both others connected", func() bool { return m.Status().Peers == 2 })
+	}
 	if err := na.Close(); err != nil { // two of three are a quorum
 		t.Fatal(err)
 	}
