@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -170,36 +169,13 @@ func (c *Community) Admit(ctx context.Context, persona protocol.ID) (RecordRef, 
 	if err != nil {
 		return RecordRef{}, err
 	}
-	if !roll.MayAdmit(m, s.Final.Roll()) {
-		return RecordRef{}, refuse("admission by name is a registrar's, or a clerk's while no registrar sits", "metastate office list shows who that is")
+	if !roll.MayAdmit(m, s.Final.Roll(), s.Final.Charter(), s.Final.AsOf()) {
+		return RecordRef{}, refuse("the charter does not let you admit: "+whoAdmits(s.Final.Charter()), "metastate charter show")
 	}
-	if p := s.View.Roll().Member(persona); p == nil || p.Standing() != roll.Pending {
+	if p := s.View.Roll().Member(persona); p == nil || p.Standing() != roll.Pending && !p.Removed() {
 		return RecordRef{}, refuse("the persona is not waiting for admission", "metastate roll list --provisional")
 	}
 	r, err := c.act(protocol.Admit, roll.AdmitBody{Persona: persona})
-	return c.done(ctx, r, err)
-}
-
-// Suspend suspends a member of lower rank.
-func (c *Community) Suspend(ctx context.Context, persona protocol.ID, reason string) (RecordRef, error) {
-	s, m, err := c.me()
-	if err != nil {
-		return RecordRef{}, err
-	}
-	body := roll.SuspendBody{Persona: persona, Reason: reason}
-	if err := body.Validate(); err != nil {
-		return RecordRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Hint: "give --reason TEXT"}
-	}
-	target := s.Final.Roll().Member(persona)
-	switch {
-	case m.Rank() < roll.RankOfficer:
-		return RecordRef{}, refuse("only an officer can suspend", "metastate office list shows who that is")
-	case target == nil || target.Standing() != roll.Full:
-		return RecordRef{}, refuse("only a member in full standing can be suspended", "metastate roll list")
-	case target.Rank() >= m.Rank():
-		return RecordRef{}, refuse("one officer alone can suspend only someone of lower rank", "an equal or superior is removed by decision")
-	}
-	r, err := c.act(protocol.Suspend, body)
 	return c.done(ctx, r, err)
 }
 
@@ -212,32 +188,6 @@ func (c *Community) Leave(ctx context.Context) (RecordRef, error) {
 	return c.done(ctx, r, err)
 }
 
-// Appoint gives an office to members.
-func (c *Community) Appoint(ctx context.Context, office string, personas []protocol.ID) (RecordRef, error) {
-	s, m, err := c.me()
-	if err != nil {
-		return RecordRef{}, err
-	}
-	if _, ok := s.Final.Charter().Office(office); !ok {
-		return RecordRef{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("the charter has no office %q", office), Hint: "metastate charter show"}
-	}
-	if !roll.MayAppoint(m, s.Final.Roll()) {
-		return RecordRef{}, refuse("a founder can appoint only while sole clerk; after that, offices are filled by ballot", "metastate office list")
-	}
-	for _, p := range personas {
-		if s.Final.Roll().Member(p).Rank() == roll.RankNone {
-			return RecordRef{}, refuse("offices are held by members in full standing", "metastate roll list")
-		}
-	}
-	slices.SortFunc(personas, protocol.ID.Compare)
-	body := roll.AppointBody{Office: office, Personas: slices.Compact(personas)}
-	if err := body.Validate(); err != nil {
-		return RecordRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error()}
-	}
-	r, err := c.act(protocol.Appoint, body)
-	return c.done(ctx, r, err)
-}
-
 // Propose puts a question to the vote.
 func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRef, error) {
 	s, m, err := c.me()
@@ -246,7 +196,10 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	}
 	body := decision.ProposeBody{
 		Title: req.Title, Text: req.Text, Method: req.Method, Options: req.Options, Class: req.Class,
-		Voting: int64(req.ClosesIn / time.Second),
+		Seats: req.Seats, Voting: int64(req.ClosesIn / time.Second),
+	}
+	if err := c.effect(s, &body, req.Act); err != nil {
+		return ProposalRef{}, err
 	}
 	if body.Method == "" {
 		body.Method = "yes-no"

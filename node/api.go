@@ -118,8 +118,42 @@ type ProposeRequest struct {
 	Text     string        `json:"text,omitempty"`
 	Method   string        `json:"method,omitempty"` // default yes-no
 	Options  []string      `json:"options,omitempty"`
-	Class    string        `json:"class,omitempty"` // default ordinary
+	Seats    uint64        `json:"seats,omitempty"`
+	Class    string        `json:"class,omitempty"` // default ordinary, or what the act takes
 	ClosesIn time.Duration `json:"closesIn"`
+	Act      *ActRequest   `json:"act,omitempty"`
+}
+
+// RecallRequest asks that some lose an office and others get it.
+type RecallRequest struct {
+	Office string        `json:"office"`
+	Reason string        `json:"reason"`
+	Out    []protocol.ID `json:"out,omitempty"`
+	In     []protocol.ID `json:"in,omitempty"`
+}
+
+// MotionList is every act that waits for endorsements.
+type MotionList struct {
+	Motions []Motion `json:"motions"`
+}
+
+// Motion is an act that waits for endorsements. Enough of either way carry it.
+type Motion struct {
+	Act       protocol.ID   `json:"act"`
+	Kind      string        `json:"kind"` // suspend, expel, appoint or recall
+	By        protocol.ID   `json:"by"`
+	Persona   *protocol.ID  `json:"persona"` // whom it is about
+	Office    string        `json:"office,omitempty"`
+	Out       []protocol.ID `json:"out,omitempty"`
+	In        []protocol.ID `json:"in,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Endorsers []protocol.ID `json:"endorsers"`
+	Endorsed  uint64        `json:"endorsed"` // by members
+	Needs     uint64        `json:"needs"`
+	Body      uint64        `json:"body"`      // by holders of the same office
+	BodyNeeds uint64        `json:"bodyNeeds"` // 0: that way is not open
+	Expires   *time.Time    `json:"expires"`
+	Final     bool          `json:"final"`
 }
 
 // ProposalRef names a proposal that was opened.
@@ -141,6 +175,8 @@ type Proposal struct {
 	Author     protocol.ID `json:"author"`
 	Method     string      `json:"method"`
 	Class      string      `json:"class"`
+	Seats      uint64      `json:"seats,omitempty"`
+	Act        string      `json:"act,omitempty"` // what it does when in force
 	Secret     bool        `json:"secret"`
 	Phase      string      `json:"phase"`
 	Final      bool        `json:"final"` // the opening is final

@@ -7,6 +7,8 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // bind signs which transport peer this device uses, and where.
@@ -53,6 +55,7 @@ func (c *Community) keepBook() {
 		k.announce(r, m)
 		k.tell(r, m)
 		k.ask(r, m)
+		k.serve(r)
 		select {
 		case <-c.ctx.Done():
 			return
@@ -107,6 +110,23 @@ func (k *bookkeeper) ask(r *replica, m *p2p.Member) {
 	if connected > 0 && connected < min(fewPeers, others) && time.Since(k.asked) >= askEvery {
 		k.asked = time.Now()
 		r.fetch()
+	}
+}
+
+// serve takes up the office of clerk with this device, if this persona holds it
+// and no live device of theirs signs checkpoints.
+func (k *bookkeeper) serve(r *replica) {
+	s := r.ledger.Snapshot()
+	m := s.View.Roll().Member(k.Persona())
+	final := s.Final.Roll().Member(k.Persona())
+	if final == nil || m == nil || final.Rank() != roll.RankClerk || s.Trouble != nil {
+		return
+	}
+	if _, ok := s.View.Roll().Serving(m, s.View.AsOf()); ok || !s.Final.Roll().Device(k.key.Public()).Live(s.Final.AsOf()) {
+		return
+	}
+	if _, err := k.act(protocol.Serve, roll.ServeBody{}); err != nil {
+		k.log.Warn("taking up the office of clerk", "cause", err)
 	}
 }
 

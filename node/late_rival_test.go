@@ -22,7 +22,7 @@ func TestLateRivalInsideAdmission(t *testing.T) {
 	grant := func() *protocol.Record {
 		dev := identity.GenerateSigningKey()
 		h := protocol.Header{
-			Metastate: a.id, Kind: protocol.Grant, Persona: m.Persona, Key: key.Public(), Seq: m.Chain.Next, Prev: m.Chain.Head,
+			Metastate: a.id, Kind: protocol.Grant, Persona: m.Persona, Key: key.Public(), Seq: m.Keys.Chain.Next, Prev: m.Keys.Chain.Head,
 			Cosigners: []identity.PublicKey{dev.Public()}, Checkpoint: a.Snapshot().Ref, Time: time.Now().Unix(),
 		}
 		r, err := protocol.Sign(h, identity.Grant{Device: dev.Public(), Expires: time.Now().Unix() + 3600}, nil, key, dev)
@@ -35,7 +35,7 @@ func TestLateRivalInsideAdmission(t *testing.T) {
 	if d, err := a.book().deliver([][]byte{early.Inner()}); err != nil || d.taken != 1 {
 		t.Fatal(d, err)
 	}
-	await(t, a, "the first is final", func() bool { return a.Snapshot().Final.Roll().Member(m.Persona).Chain.Next == 3 })
+	await(t, a, "the first is final", func() bool { return a.Snapshot().Final.Roll().Member(m.Persona).Keys.Chain.Next == 3 })
 	if d, err := a.book().deliver([][]byte{late.Inner()}); err != nil || d.taken != 1 {
 		t.Errorf("the second, heard of late: %+v, %v", d, err)
 	}

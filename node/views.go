@@ -56,6 +56,21 @@ func (s *Snapshot) proposal(ref string) (protocol.ID, error) {
 	})
 }
 
+// Motion resolves an act that waits for endorsements, by id or unique beginning.
+func (c *Community) Motion(ref string) (protocol.ID, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return protocol.ID{}, errNotYet()
+	}
+	return find("act", ref, "metastate roll motions", func(yield func(protocol.ID) bool) {
+		for id := range s.View.Roll().Motions() {
+			if !yield(id) {
+				return
+			}
+		}
+	})
+}
+
 // Member resolves a persona by id, unique beginning of one, or unique name.
 func (c *Community) Member(ref string) (protocol.ID, error) {
 	s := c.Snapshot()
@@ -154,7 +169,7 @@ func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 		out.Members = append(out.Members, RollEntry{
 			Persona: m.Persona, Name: m.Name, Standing: string(m.Standing()),
 			Final:   f != nil && f.Standing() == m.Standing(),
-			Offices: append([]string{}, m.Offices...), Since: at(m.Since()),
+			Offices: append([]string{}, m.OfficeNames()...), Since: at(m.Since()),
 		})
 	}
 	slices.SortFunc(out.Members, func(a, b RollEntry) int { return strings.Compare(a.Persona.String(), b.Persona.String()) })
@@ -270,7 +285,7 @@ func (c *Community) Proposal(ref string) (Proposal, error) {
 func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	final := s.Final.Decisions().Poll(p.Proposal)
 	out := Proposal{
-		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class,
+		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class, Seats: p.Body.Seats, Act: actWords(p.Body.Act),
 		Phase: string(p.Phase), Final: final != nil, Options: p.Options, Electorate: p.Electorate, Opens: at(p.Opened),
 	}
 	if p.Opened != 0 {
@@ -374,24 +389,16 @@ func (c *Community) Tally(ref string) (Tally, error) {
 	return out, nil
 }
 
-// Peers are the nodes of other members that this node knows of.
-func (c *Community) Peers() []Peer {
-	m := c.presence()
-	if m == nil {
-		return []Peer{}
+// actWords says what a decision does when it is in force.
+func actWords(a *decision.Act) string {
+	if a == nil {
+		return ""
 	}
-	out := []Peer{}
-	for _, p := range m.Peers() {
-		e := Peer{ID: p.ID, Metastate: c.id, Address: p.Address, Connected: p.Connected, Direct: p.Direct}
-		last := p.LastSync
-		if p.Served.After(last) {
-			last = p.Served
-		}
-		if !last.IsZero() {
-			t := last.UTC().Truncate(time.Second)
-			e.LastSync = &t
-		}
-		out = append(out, e)
+	switch a.Kind {
+	case decision.Elect:
+		return "elect " + a.Office
+	case decision.Amend:
+		return "amend the charter"
 	}
-	return out
+	return a.Kind + " " + a.Persona.String()
 }

@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"protocol/charter"},
 	{"protocol/roll"},
 	{"protocol/decision/count"},
+	{"protocol/decision/count/plurality"},
 	{"protocol/decision/count/yesno"},
 	{"protocol/decision"},
 	{"protocol/state"},

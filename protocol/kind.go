@@ -21,12 +21,19 @@ const (
 	Genesis      Kind = "genesis"
 	Inception    Kind = "inception"
 	Grant        Kind = "grant"
+	Rotate       Kind = "rotate"
+	Revoke       Kind = "revoke"
 	Invite       Kind = "invite"
 	InviteRevoke Kind = "invite.revoke"
 	Admit        Kind = "admit"
 	Leave        Kind = "leave"
 	Suspend      Kind = "suspend"
+	Expel        Kind = "expel"
+	Endorse      Kind = "endorse"
 	Appoint      Kind = "appoint"
+	Recall       Kind = "recall"
+	Resign       Kind = "resign"
+	Serve        Kind = "serve"
 	Propose      Kind = "propose"
 	Ballot       Kind = "ballot"
 )
@@ -34,24 +41,36 @@ const (
 type rule struct {
 	plane   Plane
 	payload int // cap, bytes
+	persona bool
 }
 
 var kinds = map[Kind]rule{
-	Genesis:      {Control, bigPayload},
-	Inception:    {Control, 2 << 10},
-	Grant:        {Control, 2 << 10},
-	Invite:       {Control, 2 << 10},
-	InviteRevoke: {Control, 2 << 10},
-	Admit:        {Control, defaultPayload},
-	Leave:        {Control, 2 << 10},
-	Suspend:      {Control, 4 << 10},
-	Appoint:      {Control, 4 << 10},
-	Propose:      {Control, defaultPayload},
-	Ballot:       {Bulk, bigPayload},
+	Genesis:      {Control, bigPayload, false},
+	Inception:    {Control, 2 << 10, true},
+	Grant:        {Control, 2 << 10, true},
+	Rotate:       {Control, 2 << 10, true},
+	Revoke:       {Control, 8 << 10, true},
+	Invite:       {Control, 2 << 10, false},
+	InviteRevoke: {Control, 2 << 10, false},
+	Admit:        {Control, defaultPayload, false},
+	Leave:        {Control, 2 << 10, false},
+	Suspend:      {Control, 4 << 10, false},
+	Expel:        {Control, 4 << 10, false},
+	Endorse:      {Control, 2 << 10, false},
+	Appoint:      {Control, 4 << 10, false},
+	Recall:       {Control, 4 << 10, false},
+	Resign:       {Control, 2 << 10, false},
+	Serve:        {Control, 2 << 10, false},
+	Propose:      {Control, bigPayload, false},
+	Ballot:       {Bulk, bigPayload, false},
 }
 
 // Known reports whether this version gives k an effect.
 func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+
+// ByPersona reports whether records of kind k are signed by a persona's key and
+// stand in its chain, and not in a device's.
+func (k Kind) ByPersona() bool { return kinds[k].persona }
 
 // maxPayload is the cap of a payload of kind k.
 func (k Kind) maxPayload() int {

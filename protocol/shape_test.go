@@ -226,7 +226,7 @@ func TestSpec2_6Limits(t *testing.T) {
 		d     draft
 		limit int
 	}{
-		{control(), 16 << 10},
+		{control(), 60 << 10},
 		{control().ofKind("strike.call"), 16 << 10},
 		{bulk().ofKind("strike.vote"), 16 << 10},
 		{bulk(), 60 << 10},
@@ -239,6 +239,13 @@ func TestSpec2_6Limits(t *testing.T) {
 		{control().ofKind(protocol.Admit), 16 << 10},
 		{control().ofKind(protocol.Suspend), 4 << 10},
 		{control().ofKind(protocol.Appoint), 4 << 10},
+		{control().ofKind(protocol.Expel), 4 << 10},
+		{control().ofKind(protocol.Endorse), 2 << 10},
+		{control().ofKind(protocol.Recall), 4 << 10},
+		{control().ofKind(protocol.Resign), 2 << 10},
+		{control().ofKind(protocol.Serve), 2 << 10},
+		{control().ofKind(protocol.Rotate), 2 << 10},
+		{control().ofKind(protocol.Revoke), 8 << 10},
 	} {
 		t.Run("payload of "+string(c.d.kind), func(t *testing.T) {
 			rest := len(c.d.payload()) - 1 // without the body

@@ -12,7 +12,8 @@ import (
 )
 
 func (a *app) officeCommands() *cobra.Command {
-	return group("office", "See and fill the offices of the charter", a.officeListCommand(), a.officeAppointCommand())
+	return group("office", "See and fill the offices of the charter",
+		a.officeListCommand(), a.officeAppointCommand(), a.officeRecallCommand(), a.officeResignCommand(), a.officeEndorseCommand())
 }
 
 func (a *app) officeListCommand() *cobra.Command {
@@ -35,10 +36,40 @@ func (a *app) officeListCommand() *cobra.Command {
 func (a *app) officeAppointCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "appoint OFFICE PERSONA…", Short: "Give personas an office",
-		Long: "Give personas an office. The founder can while sole clerk; later a ballot decides.",
+		Long: "Give personas an office: at once by the founder while sole clerk; later by an election (propose open --elect), or once more than half of the members have endorsed it.",
 		Args: arguments(2, -1),
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Appoint(ctx, args[0], args[1:])
-	}, showRecord("The office is given."))
+	}, showRecord("The appointment is made. Whether it stands or waits for others: metastate roll motions"))
+}
+
+func (a *app) officeRecallCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "recall OFFICE", Short: "Ask that some lose an office, and others get it",
+		Long:    "Ask that some lose an office, and others get it. It takes effect once more than half of the members have endorsed it.",
+		Example: "  metastate office recall clerk --out Anna --in Boris,Cveta --reason \"refuses to cover ballots\"",
+		Args:    arguments(1, 1),
+	}
+	var out, in []string
+	c.Flags().StringSliceVar(&out, "out", nil, "personas who lose it, with commas between")
+	c.Flags().StringSliceVar(&in, "in", nil, "personas who get it, with commas between")
+	reason := a.reason(c)
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).Recall(ctx, args[0], *reason, out, in)
+	}, showRecord("Others can endorse it: metastate office endorse RECORD"))
+}
+
+func (a *app) officeResignCommand() *cobra.Command {
+	c := &cobra.Command{Use: "resign OFFICE", Short: "Give up an office", Args: arguments(1, 1)}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).Resign(ctx, args[0])
+	}, showRecord("You have given up the office."))
+}
+
+func (a *app) officeEndorseCommand() *cobra.Command {
+	c := &cobra.Command{Use: "endorse RECORD", Short: "Endorse an appointment or a recall", Args: arguments(1, 1)}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).EndorseAct(ctx, args[0])
+	}, showRecord("You have endorsed it."))
 }

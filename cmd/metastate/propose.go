@@ -28,9 +28,12 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&req.Title, "title", "", "the question, in one line")
 	f.StringVar(&req.Text, "text", "", "what there is to say about it")
-	f.StringVar(&req.Method, "method", "yes-no", "how votes are cast and counted")
+	f.StringVar(&req.Method, "method", "", "how votes are cast and counted: yes-no or plurality (default yes-no, or plurality with --elect)")
 	f.StringSliceVar(&req.Options, "options", nil, "what there is to choose from, with commas between, for methods that need it")
-	f.StringVar(&req.Class, "class", "ordinary", "class of decision, as in the charter")
+	f.Uint64Var(&req.Seats, "seats", 0, "how many of the options win, for methods that elect several (default 1)")
+	f.StringVar(&req.Class, "class", "", "class of decision, as in the charter (default ordinary, or what the effect takes)")
+	var effect effect
+	effect.flags(f)
 	f.Var(&closesIn, "closes-in", "how long the vote is open, such as 3d, from the checkpoint that opens it")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if strings.TrimSpace(req.Title) == "" {
@@ -44,10 +47,17 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 				return usage(c, "--options has an empty option: write a,b,c")
 			}
 		}
+		if effect.count() > 1 {
+			return usage(c, "one decision has one effect: give one of --expel, --admit, --elect and --amend")
+		}
 		return nil
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalRef, error) {
 		req.ClosesIn = time.Duration(closesIn)
+		var err error
+		if req.Act, err = effect.request(ctx, n.In(a.opts.metastate)); err != nil {
+			return node.ProposalRef{}, err
+		}
 		return n.In(a.opts.metastate).Propose(ctx, req)
 	}, func(p *page, v node.ProposalRef) {
 		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
@@ -83,7 +93,7 @@ func (a *app) proposeShowCommand() *cobra.Command {
 		p.line("")
 		p.fields(
 			"proposal", q.Proposal.String(), "by", q.Author.String(),
-			"method", q.Method, "class", q.Class, "secret", yesNo(q.Secret), "phase", q.Phase,
+			"method", q.Method, "class", q.Class, "effect", orDash(q.Act), "secret", yesNo(q.Secret), "phase", q.Phase,
 			"options", orDash(strings.Join(q.Options, ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
 			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(q.Voted),
 		)

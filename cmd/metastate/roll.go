@@ -14,7 +14,7 @@ import (
 func (a *app) rollCommands() *cobra.Command {
 	return group("roll", "See who belongs, and act on it",
 		a.rollListCommand(), a.rollShowCommand(), a.rollWhyCommand(),
-		a.rollAdmitCommand(), a.rollSuspendCommand())
+		a.rollAdmitCommand(), a.rollSuspendCommand(), a.rollExpelCommand(), a.rollEndorseCommand(), a.rollMotionsCommand())
 }
 
 func (a *app) rollListCommand() *cobra.Command {
@@ -73,21 +73,6 @@ func (a *app) rollAdmitCommand() *cobra.Command {
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Admit(ctx, args[0])
 	}, showRecord("You have approved the admission."))
-}
-
-func (a *app) rollSuspendCommand() *cobra.Command {
-	c := &cobra.Command{Use: "suspend PERSONA", Short: "Suspend a member for a while", Args: arguments(1, 1)}
-	var reason string
-	c.Flags().StringVar(&reason, "reason", "", "why, for every member to read")
-	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		if strings.TrimSpace(reason) == "" {
-			return usage(c, "--reason is needed: why, for every member to read")
-		}
-		return nil
-	}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
-		return n.In(a.opts.metastate).Suspend(ctx, args[0], reason)
-	}, showRecord("You have suspended the member."))
 }
 
 func showWhy(p *page, w node.Why) {

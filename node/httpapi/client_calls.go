@@ -99,9 +99,39 @@ func (in Inside) Admit(ctx context.Context, persona string) (node.RecordRef, err
 	return call[node.RecordRef](ctx, in.client, http.MethodPost, "/roll/admission", about(in.ref, "persona", persona), nil)
 }
 
-// Suspend suspends a persona.
+// Suspend suspends a persona, or asks others to endorse that.
 func (in Inside) Suspend(ctx context.Context, persona, reason string) (node.RecordRef, error) {
-	return post[node.RecordRef](ctx, in.client, "/roll/suspension", about(in.ref, "persona", persona), suspendRequest{Reason: reason})
+	return post[node.RecordRef](ctx, in.client, "/roll/suspension", about(in.ref, "persona", persona), reasonRequest{Reason: reason})
+}
+
+// Expel asks others to endorse that a persona be expelled.
+func (in Inside) Expel(ctx context.Context, persona, reason string) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/roll/expulsion", about(in.ref, "persona", persona), reasonRequest{Reason: reason})
+}
+
+// Endorse endorses what waits about a persona.
+func (in Inside) Endorse(ctx context.Context, persona string) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodPost, "/roll/endorsement", about(in.ref, "persona", persona), nil)
+}
+
+// EndorseAct endorses an act that waits.
+func (in Inside) EndorseAct(ctx context.Context, act string) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodPost, "/motions/endorsement", about(in.ref, "act", act), nil)
+}
+
+// Motions lists the acts that wait for endorsements.
+func (in Inside) Motions(ctx context.Context) (node.MotionList, error) {
+	return get[node.MotionList](ctx, in, "/motions")
+}
+
+// Recall asks others to endorse that some lose an office and others get it.
+func (in Inside) Recall(ctx context.Context, office, reason string, out, into []string) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/offices/recall", about(in.ref), recallRequest{Office: office, Reason: reason, Out: out, In: into})
+}
+
+// Resign gives up an office.
+func (in Inside) Resign(ctx context.Context, office string) (node.RecordRef, error) {
+	return call[node.RecordRef](ctx, in.client, http.MethodDelete, "/offices", about(in.ref, "office", office), nil)
 }
 
 // Charter returns the charter as YAML.

@@ -27,11 +27,9 @@ func (a *api) routeMembers(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/roll/member", inside(a, queryTime, rollMember))
 	mux.Handle("GET /api/v1/roll/why", inside(a, queryTime, rollWhy))
 	mux.Handle("POST /api/v1/roll/admission", inside(a, actTime, admit))
-	mux.Handle("POST /api/v1/roll/suspension", inside(a, actTime, suspend))
 
 	mux.Handle("GET /api/v1/charter", inside(a, queryTime, charterText))
 	mux.Handle("GET /api/v1/offices", inside(a, queryTime, offices))
-	mux.Handle("POST /api/v1/offices", inside(a, actTime, appoint))
 }
 
 // status is every metastate, or the one that metastate names.
@@ -172,18 +170,6 @@ func admit(r *http.Request, c Community) (node.RecordRef, error) {
 	return c.Admit(r.Context(), id)
 }
 
-func suspend(r *http.Request, c Community) (node.RecordRef, error) {
-	req, err := decode[suspendRequest](r)
-	if err != nil {
-		return node.RecordRef{}, err
-	}
-	id, err := member(r, c)
-	if err != nil {
-		return node.RecordRef{}, err
-	}
-	return c.Suspend(r.Context(), id, req.Reason)
-}
-
 // charterOf returns the charter in force. There is none while joining.
 func charterOf(c Community) (charter.Charter, error) {
 	ch := c.Charter()
@@ -226,22 +212,6 @@ func offices(_ *http.Request, c Community) (OfficeList, error) {
 		out.Offices = append(out.Offices, office)
 	}
 	return out, nil
-}
-
-func appoint(r *http.Request, c Community) (node.RecordRef, error) {
-	req, err := decode[appointRequest](r)
-	if err != nil {
-		return node.RecordRef{}, err
-	}
-	ids := make([]protocol.ID, 0, len(req.Personas))
-	for _, ref := range req.Personas {
-		id, err := c.Member(ref)
-		if err != nil {
-			return node.RecordRef{}, err
-		}
-		ids = append(ids, id)
-	}
-	return c.Appoint(r.Context(), req.Office, ids)
 }
 
 // orEmpty makes an absent list an empty one: JSON has [] for it, never null.

@@ -59,15 +59,6 @@ type SyncStatus struct {
 
 // The types below are requests.
 
-type suspendRequest struct {
-	Reason string `json:"reason"`
-}
-
-type appointRequest struct {
-	Office   string   `json:"office"`
-	Personas []string `json:"personas"` // refs
-}
-
 type voteRequest struct {
 	Choice string `json:"choice"`
 }

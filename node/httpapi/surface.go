@@ -45,8 +45,20 @@ type membership interface {
 	RollWhy(persona protocol.ID) (node.Why, error)
 	Member(ref string) (protocol.ID, error)
 	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
+	authority
+}
+
+// authority is what members do about each other and the offices.
+type authority interface {
 	Suspend(ctx context.Context, persona protocol.ID, reason string) (node.RecordRef, error)
+	Expel(ctx context.Context, persona protocol.ID, reason string) (node.RecordRef, error)
+	Endorse(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
+	EndorseAct(ctx context.Context, act protocol.ID) (node.RecordRef, error)
+	Motions() (node.MotionList, error)
+	Motion(ref string) (protocol.ID, error)
 	Appoint(ctx context.Context, office string, personas []protocol.ID) (node.RecordRef, error)
+	Recall(ctx context.Context, req node.RecallRequest) (node.RecordRef, error)
+	Resign(ctx context.Context, office string) (node.RecordRef, error)
 }
 
 // decisions is what is put to the vote.

@@ -15,6 +15,7 @@ const (
 	MaxSeats    = 10_000
 	MaxDen      = 1_000_000 // of a fraction
 	MaxVersion  = 1 << 40
+	MaxVouches  = 64
 
 	minute = 60
 	hour   = 60 * minute
@@ -27,6 +28,8 @@ const (
 	PolicyOpen      = "open"      // whoever asks and signs the statutes is admitted
 	PolicyInvite    = "invite"    // an invite admits, without a further act
 	PolicyRegistrar = "registrar" // an application waits for the approval of registrars
+	PolicyVouch     = "vouch"     // an application waits until enough members vouch for it
+	PolicyBallot    = "ballot"    // an application waits for a decision
 
 	InvitesMembers  = "members"  // every member may invite
 	InvitesOfficers = "officers" // whoever holds an office may invite
@@ -60,11 +63,19 @@ type Charter struct {
 
 // Admission says who becomes a member and how (SPEC §5.2).
 type Admission struct {
-	Policy     string `cbor:"policy" yaml:"policy"`         // open, invite or registrar
-	Invites    string `cbor:"invites" yaml:"invites"`       // who may invite: members or officers
-	Registrars uint64 `cbor:"registrars" yaml:"registrars"` // approvals needed with policy registrar, else not read
-	MaxUses    uint64 `cbor:"maxUses" yaml:"maxUses"`       // most uses of one invite, 1 to 10,000
-	MaxAge     int64  `cbor:"maxAge" yaml:"maxAge"`         // longest life of an invite, over 0, at most 400 d
+	Policy     string `cbor:"policy" yaml:"policy"`                  // open, invite, registrar, vouch or ballot
+	Invites    string `cbor:"invites" yaml:"invites"`                // who may invite: members or officers
+	Registrars uint64 `cbor:"registrars" yaml:"registrars"`          // approvals needed with policy registrar, else not read
+	MaxUses    uint64 `cbor:"maxUses" yaml:"maxUses"`                // most uses of one invite, 1 to 10,000
+	MaxAge     int64  `cbor:"maxAge" yaml:"maxAge"`                  // longest life of an invite, over 0, at most 400 d
+	Vouch      Vouch  `cbor:"vouch,omitzero" yaml:"vouch,omitempty"` // with policy vouch, and only then
+}
+
+// Vouch says how members vouch for newcomers.
+type Vouch struct {
+	Needs uint64 `cbor:"needs" yaml:"needs"` // members who vouch, 1 to 64
+	Age   int64  `cbor:"age" yaml:"age"`     // how long they have been members, at most 400 d
+	Cap   uint64 `cbor:"cap" yaml:"cap"`     // for how many one member vouches in 30 days, 1 to 64
 }
 
 // An Office is a duty that members hold for a term.

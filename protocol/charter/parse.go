@@ -115,7 +115,8 @@ func (p *parser) fields(n *yaml.Node, v reflect.Value, field string) {
 	under := func(name string) string { return strings.TrimPrefix(field+": "+name, ": ") }
 	at := map[string]int{} // field of the struct by name in YAML
 	for i := range v.NumField() {
-		at[v.Type().Field(i).Tag.Get("yaml")] = i
+		name, _ := yamlName(v.Type().Field(i))
+		at[name] = i
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -132,7 +133,7 @@ func (p *parser) fields(n *yaml.Node, v reflect.Value, field string) {
 		}
 	}
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("yaml"); !seen[name] {
+		if name, optional := yamlName(v.Type().Field(i)); !seen[name] && !optional {
 			p.fail(n, under(name), "missing; write it out, as the built-in templates do")
 		}
 	}
@@ -141,9 +142,15 @@ func (p *parser) fields(n *yaml.Node, v reflect.Value, field string) {
 func fieldNames(t reflect.Type) string {
 	names := make([]string, t.NumField())
 	for i := range names {
-		names[i] = t.Field(i).Tag.Get("yaml")
+		names[i], _ = yamlName(t.Field(i))
 	}
 	return strings.Join(names, ", ")
+}
+
+// yamlName is what a field is called, and whether a file may leave it out.
+func yamlName(f reflect.StructField) (name string, optional bool) {
+	name, rest, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return name, rest == "omitempty"
 }
 
 // list reads a list of structs, which are called by their names in problems.

@@ -146,6 +146,7 @@ func anyCharter() *rapid.Generator[Charter] {
 				rapid.SampledFrom([]string{PolicyOpen, PolicyInvite, PolicyRegistrar}).Draw(t, "policy"),
 				rapid.SampledFrom([]string{InvitesMembers, InvitesOfficers}).Draw(t, "invites"),
 				1, rapid.Uint64Range(1, MaxUses).Draw(t, "uses"), rapid.Int64Range(1, MaxAge).Draw(t, "age"),
+				Vouch{},
 			},
 		}
 		names := func(must ...string) []string {

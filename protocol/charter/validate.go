@@ -144,10 +144,18 @@ func textRune(r rune) bool {
 
 func (k *checker) admission(c Charter) {
 	a := c.Admission
-	k.word("admission: policy", a.Policy, PolicyOpen, PolicyInvite, PolicyRegistrar)
+	k.word("admission: policy", a.Policy, PolicyOpen, PolicyInvite, PolicyRegistrar, PolicyVouch, PolicyBallot)
 	k.word("admission: invites", a.Invites, InvitesMembers, InvitesOfficers)
 	k.span("admission: maxUses", a.MaxUses, 1, MaxUses)
 	k.period("admission: maxAge", a.MaxAge, 1, MaxAge, "an invite must be usable, and a forgotten one must end")
+	switch {
+	case a.Policy == PolicyVouch:
+		k.span("admission: vouch: needs", a.Vouch.Needs, 1, MaxVouches)
+		k.period("admission: vouch: age", a.Vouch.Age, 0, MaxPeriod, "nobody could vouch")
+		k.span("admission: vouch: cap", a.Vouch.Cap, 1, MaxVouches)
+	case a.Vouch != (Vouch{}):
+		k.add("admission: vouch", `is read only with the policy "vouch"; leave it out, or write that policy`)
+	}
 	if a.Policy != PolicyRegistrar {
 		return
 	}

@@ -46,7 +46,7 @@ func TestValidateDecoded(t *testing.T) {
 func TestValidateBounds(t *testing.T) {
 	c := mustTemplate(t, "union")
 	c.Version, c.Suspend, c.Statutes = MaxVersion, MaxSuspend, strings.Repeat("e", MaxStatutes)
-	c.Admission = Admission{PolicyRegistrar, InvitesOfficers, 7, MaxUses, MaxAge}
+	c.Admission = Admission{PolicyRegistrar, InvitesOfficers, 7, MaxUses, MaxAge, Vouch{}}
 	c.Offices[0].Seats, c.Offices[1].Seats, c.Offices[1].Term = MaxClerks, MaxSeats, MaxTerm
 	c.Classes[4].Threshold, c.Classes[4].Strict = Fraction{1, 2}, true
 	c.Classes[5] = Class{ClassOrdinary, Fraction{1, 1}, false, OfRoll, Fraction{1, 1}, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod}

@@ -72,7 +72,7 @@ func (w *writer) comment(indent int, s string) {
 func (w *writer) admission(a Admission) {
 	w.comment(0, "Who becomes a member.")
 	w.line(0, "admission:")
-	w.comment(2, "open, invite or registrar. "+policyMeans(a))
+	w.comment(2, "open, invite, registrar, vouch or ballot. "+policyMeans(a))
 	w.line(2, "policy: %s", text(a.Policy))
 	w.comment(2, "members or officers. "+invitesMean(a.Invites))
 	w.line(2, "invites: %s", text(a.Invites))
@@ -82,6 +82,13 @@ func (w *writer) admission(a Admission) {
 	w.line(2, "maxUses: %d", a.MaxUses)
 	w.comment(2, "No invite lives longer than this.")
 	w.line(2, "maxAge: %s", formatSeconds(a.MaxAge))
+	if a.Vouch != (Vouch{}) {
+		w.comment(2, "How many members must vouch for a newcomer, how long they must have been members, and for how many one of them may vouch in 30 days.")
+		w.line(2, "vouch:")
+		w.line(4, "needs: %d", a.Vouch.Needs)
+		w.line(4, "age: %s", formatSeconds(a.Vouch.Age))
+		w.line(4, "cap: %d", a.Vouch.Cap)
+	}
 }
 
 func policyMeans(a Admission) string {
@@ -90,6 +97,12 @@ func policyMeans(a Admission) string {
 		return "As chosen, whoever agrees to the statutes is admitted: easy to join, and easy to flood with false members before a vote."
 	case PolicyRegistrar:
 		return fmt.Sprintf("As chosen, an application waits until registrars approve it (%d of them): the roll is checked by people, and joining waits for them.", a.Registrars)
+	}
+	if a.Policy == PolicyVouch {
+		return fmt.Sprintf("As chosen, an application waits until members vouch for it (%d of them): the roll grows along trust between people.", a.Vouch.Needs)
+	}
+	if a.Policy == PolicyBallot {
+		return "As chosen, an application waits for a decision of the members: everybody is asked, and joining takes a vote."
 	}
 	return "As chosen, an invite admits at once, with no further act: whoever may invite decides who comes in, and each admission names its invite."
 }

@@ -74,8 +74,11 @@ func (f *fold) count(p *Poll, c cast) protocol.Verdict {
 func (f *fold) ballot(p *Poll, r *protocol.Record) (cast, protocol.Verdict) {
 	h := r.Header()
 	d := f.BaseRoll.Base.Device(h.Key)
-	if d == nil || d.Persona != h.Persona || !d.Live(f.BaseRoll.AsOf) {
+	if d == nil || d.Persona != h.Persona || !d.Speaks(f.BaseRoll.AsOf, r.ID()) {
 		return cast{}, protocol.Void(r, RulePower, "The device may not sign for this persona.")
+	}
+	if now := f.Roll.Device(h.Key); now.Revoked != 0 && !slices.Contains(now.Spared, r.ID()) {
+		return cast{}, protocol.Void(r, roll.RuleCut, "The device was revoked, and the ballot was not let stand.")
 	}
 	m := f.BaseRoll.Base.Member(h.Persona)
 	if m == nil || m.StandingAt(p.RecordDate) != roll.Full {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
+	"github.com/metastate-p2p/metastate/protocol/decision/count/plurality"
 	"github.com/metastate-p2p/metastate/protocol/decision/count/yesno"
 )
 
@@ -30,8 +31,10 @@ type ProposeBody struct {
 	Text    string   `cbor:"text,omitempty"`
 	Method  string   `cbor:"method"`
 	Options []string `cbor:"options,omitempty"`
+	Seats   uint64   `cbor:"seats,omitempty"` // to fill, of methods that elect several
 	Class   string   `cbor:"class"`
 	Voting  int64    `cbor:"voting"` // seconds, from the checkpoint that opens the vote
+	Act     *Act     `cbor:"act,omitempty"`
 }
 
 // BallotBody is an open ballot.
@@ -44,8 +47,10 @@ func MethodByName(name string) (count.Method, error) {
 	switch name {
 	case "yes-no":
 		return yesno.Method{}, nil
+	case "plurality":
+		return plurality.Method{}, nil
 	}
-	return nil, fmt.Errorf("decision: no counting method %q in this version: use yes-no", name)
+	return nil, fmt.Errorf("decision: no counting method %q in this version: use yes-no or plurality", name)
 }
 
 // Validate refuses what can't be voted on, and says what to write instead.
@@ -73,6 +78,12 @@ func (b ProposeBody) Validate() error {
 	}
 	if _, err := m.Options(b.Options); err != nil {
 		return fmt.Errorf("decision: %w", err)
+	}
+	if b.Seats > uint64(len(b.Options)) {
+		return errors.New("decision: more seats than options")
+	}
+	if b.Act != nil {
+		return b.Act.validate(b)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
@@ -45,6 +46,9 @@ type Poll struct {
 	Refused    uint64            // ballots covered and not counted
 	Result     *Result
 	Because    []protocol.Reason
+
+	amends  *charter.Charter // what an amendment makes of the charter
+	charter protocol.ID      // its id, in the state for all of it
 }
 
 // A Vote is a voter's ballot that counts.
@@ -96,13 +100,14 @@ type pollLeaf struct {
 	Refused    uint64            `cbor:"refused,omitempty"`
 	Result     *resultLeaf       `cbor:"result,omitempty"`
 	Because    []protocol.Reason `cbor:"because,omitempty"`
+	Charter    protocol.ID       `cbor:"charter,omitzero"`
 }
 
 // AppendLeaf encodes the poll for the state root (SPEC §6.3).
 func (p *Poll) AppendLeaf(b []byte) []byte {
 	l := pollLeaf{
 		Author: p.Author, Body: p.Body, Phase: p.Phase, Next: p.Next, RecordDate: p.RecordDate, Opened: p.Opened,
-		Electorate: p.Electorate, Refused: p.Refused, Result: p.Result.leaf(), Because: p.Because,
+		Electorate: p.Electorate, Refused: p.Refused, Result: p.Result.leaf(), Because: p.Because, Charter: p.charter,
 	}
 	if p.Ballots.Len() > 0 {
 		root := p.Ballots.Root()
@@ -138,6 +143,6 @@ func (p *Poll) Tally(rule count.Rule) (*Result, error) {
 		votes = append(votes, count.Votes{Choice: c, N: k})
 	}
 	slices.SortFunc(votes, func(a, b count.Votes) int { return strings.Compare(string(a.Choice), string(b.Choice)) })
-	q := count.Question{Options: p.Options, Seats: 1, Electorate: p.Electorate, Rule: rule}
+	q := count.Question{Options: p.Options, Seats: max(p.Body.Seats, 1), Electorate: p.Electorate, Rule: rule}
 	return &Result{Result: m.Count(q, votes), Counted: uint64(p.Ballots.Len()), Ballots: p.Ballots.Root()}, nil
 }

@@ -26,13 +26,29 @@ const (
 	RuleMalformed protocol.Rule = "malformed"
 )
 
+// Words says each rule that can stand behind a decision in a sentence.
+var Words = map[protocol.Rule]string{
+	RuleOpen:   "A member put it to the vote under the charter.",
+	RuleClosed: "The vote closed at the first checkpoint at or past its deadline.",
+}
+
 // State is every proposal with its votes. It is immutable; the zero State has
 // none.
 type State struct {
 	polls  merkle.Map[*Poll]
-	timers roll.Timers   // when phases end, by proposal
-	closed []protocol.ID // polls that the last step closed, rising
+	firsts merkle.Map[firstVote] // of entrenched changes, by the new charter's id
+	timers roll.Timers           // when phases end, by proposal
+	closed []protocol.ID         // polls that the last step closed, rising
 }
+
+// A firstVote is a change of an entrenched article that waits for the second.
+type firstVote struct {
+	Base protocol.ID `cbor:"base"`
+	At   int64       `cbor:"t"`
+}
+
+// AppendLeaf encodes the first vote for the state root.
+func (v firstVote) AppendLeaf(b []byte) []byte { return appendLeaf(b, v) }
 
 // Poll is the poll that a proposal opened, nil if there is none.
 func (s State) Poll(proposal protocol.ID) *Poll {
@@ -63,6 +79,9 @@ func (s State) JustClosed() []protocol.ID { return s.closed }
 // Root is the digest of all polls, for the state root.
 func (s State) Root() [32]byte { return s.polls.Root() }
 
+// FirstsRoot is the digest of entrenched changes that wait for a second vote.
+func (s State) FirstsRoot() [32]byte { return s.firsts.Root() }
+
 func (s State) put(p *Poll) State {
 	var was int64
 	if old := s.Poll(p.Proposal); old != nil {
@@ -76,21 +95,31 @@ func (s State) put(p *Poll) State {
 // A Batch is what one step applies: the records of decisions' kinds that
 // nothing has struck out.
 type Batch struct {
-	Base     State
-	BaseRoll roll.Batch // judges authors in the final state
-	Roll     roll.State // after the step
-	Step     roll.Step
-	Charter  *charter.Charter
-	Records  []*protocol.Record
+	Base      State
+	BaseRoll  roll.Batch // judges authors in the final state
+	Roll      roll.State // after the step's records
+	Step      roll.Step
+	Charter   *charter.Charter
+	CharterID protocol.ID
+	Records   []*protocol.Record
 	// Provisional keeps proposals drafts and ends no phase: only a checkpoint
 	// opens and closes.
 	Provisional bool
 }
 
-// Apply returns the polls after the batch, and a verdict on each record.
-// Records come before deadlines: a ballot covered by the checkpoint that
-// closes its poll counts.
-func Apply(b Batch) (State, []protocol.Verdict) {
+// An Outcome is what a batch leads to.
+type Outcome struct {
+	State     State
+	Roll      roll.State // after the decisions that came into force
+	Charter   *charter.Charter
+	CharterID protocol.ID
+	Verdicts  []protocol.Verdict
+}
+
+// Apply returns the polls after the batch, what decisions in force made of roll
+// and charter, and a verdict on each record. Records come before deadlines: a
+// ballot covered by the checkpoint that closes its poll counts.
+func Apply(b Batch) Outcome {
 	f := &fold{Batch: b, s: b.Base}
 	f.s.closed = nil
 	ballots := map[protocol.ID][]*protocol.Record{} // by poll
@@ -108,13 +137,22 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	}
 	if !b.Provisional {
 		f.deadlines()
+		for _, poll := range f.opened { // once it is known who belongs after this step
+			p := *f.s.Poll(poll)
+			p.Electorate = f.Roll.Size()
+			f.s = f.s.put(&p)
+		}
 	}
-	return f.s, f.verdicts
+	out := Outcome{State: f.s, Roll: f.Roll, Verdicts: f.verdicts}
+	out.Charter, out.CharterID = f.amended()
+	return out
 }
 
 type fold struct {
 	Batch
 	s        State
+	opened   []protocol.ID
+	amend    []amendment
 	verdicts []protocol.Verdict
 }
 
@@ -133,6 +171,9 @@ func (f *fold) propose(r *protocol.Record) protocol.Verdict {
 	if body.Voting < class.Voting {
 		return protocol.Void(r, RuleMalformed, "The vote is shorter than the charter's shortest for its class.")
 	}
+	if err := f.class(body); err != nil {
+		return protocol.Void(r, RulePower, err.Error())
+	}
 	m, _ := MethodByName(body.Method)
 	options, _ := m.Options(body.Options)
 	body.Text = ""
@@ -140,6 +181,11 @@ func (f *fold) propose(r *protocol.Record) protocol.Verdict {
 	p := &Poll{
 		Proposal: r.ID(), Author: r.Author(), Body: body, Options: options,
 		Phase: Draft, Because: []protocol.Reason{why.Reason},
+	}
+	if body.Act != nil && body.Act.Charter != nil {
+		act := *body.Act
+		p.amends, p.charter, act.Charter = act.Charter, act.Charter.ID(), nil
+		p.Body.Act = &act
 	}
 	if !f.Provisional {
 		p.Phase, p.Next = Discussion, f.Step.AsOf+class.Discussion
@@ -181,7 +227,8 @@ func (f *fold) deadlines() {
 			p.Phase, p.Next = Frozen, f.Step.AsOf+class.Freeze
 		case Frozen:
 			p.Phase, p.Next = Voting, f.Step.AsOf+p.Body.Voting
-			p.RecordDate, p.Opened, p.Electorate = f.Step.Height, f.Step.AsOf, f.Roll.Size()
+			p.RecordDate, p.Opened = f.Step.Height, f.Step.AsOf
+			f.opened = append(f.opened, poll)
 		case Voting:
 			if len(f.s.closed) == MaxClosings {
 				return // the rest are due at the next checkpoint, at once
@@ -191,6 +238,7 @@ func (f *fold) deadlines() {
 			p.Phase, p.Next = Passed, f.Step.AsOf+class.Exit
 		case Passed:
 			p.Phase, p.Next = InForce, 0
+			f.enact(&p)
 		}
 		f.s = f.s.put(&p)
 	}

@@ -54,26 +54,26 @@ func (f *fold) inviteRevoke(r *protocol.Record) protocol.Verdict {
 	return protocol.Stand(r, RuleRevoke, "Revoked by one who may.")
 }
 
-// admissions applies admissions under invites, then those by name. Those under
+// admissions applies those that bring a newcomer, then those by name. Those under
 // one invite stand or fall together when there are more of them than it has
 // uses left, so that no order among them matters (SPEC §5.2).
 func (f *fold) admissions() {
 	newcomers := map[protocol.ID]map[protocol.ID]bool{} // invite → personas new in this batch
-	var invited, named []*protocol.Record
+	var brought, named []*protocol.Record
 	f.each(protocol.Admit, func(r *protocol.Record) (protocol.Verdict, bool) {
 		body, err := protocol.Body[AdmitBody](r)
 		if err != nil {
 			return protocol.Void(r, RuleMalformed, "This admission is not of the shape the protocol asks for."), true
 		}
-		if body.Invite.IsZero() {
+		if body.Invite.IsZero() && len(r.Carried()) == 0 {
 			named = append(named, r)
 			return protocol.Verdict{}, false
 		}
-		if v := f.invited(r, body); !v.Stands {
+		if v := f.brought(r, body); !v.Stands {
 			return v, true
 		}
-		invited = append(invited, r)
-		if f.Base.Member(body.Persona) == nil {
+		brought = append(brought, r)
+		if f.Base.Member(body.Persona) == nil && !body.Invite.IsZero() {
 			if newcomers[body.Invite] == nil {
 				newcomers[body.Invite] = map[protocol.ID]bool{}
 			}
@@ -83,45 +83,47 @@ func (f *fold) admissions() {
 	})
 	// Who comes by several invites comes by one that has room, if one has.
 	for _, room := range []bool{true, false} {
-		for _, r := range invited {
+		for _, r := range brought {
 			body, _ := protocol.Body[AdmitBody](r)
-			inv := f.s.Invite(body.Invite)
-			if room == (inv.Used+uint64(len(newcomers[body.Invite])) <= inv.Uses) {
-				f.verdicts[r.ID()] = f.admitInvited(r, body, room)
+			has := true
+			if inv := f.s.Invite(body.Invite); inv != nil {
+				has = inv.Used+uint64(len(newcomers[body.Invite])) <= inv.Uses
+			}
+			if room == has {
+				f.verdicts[r.ID()] = f.admitBrought(r, body, room)
 			}
 		}
 	}
 	for id, personas := range newcomers {
 		f.use(id, uint64(len(personas)))
 	}
-	for _, r := range named {
-		body, _ := protocol.Body[AdmitBody](r)
-		f.verdicts[r.ID()] = f.admitByName(r, body)
-	}
+	f.named(named)
 }
 
-// invited checks an admission under an invite against everything but the
-// number of uses.
-func (f *fold) invited(r *protocol.Record, body AdmitBody) protocol.Verdict {
+// brought checks an admission that brings a newcomer, under an invite or to a
+// metastate that is open, against everything but the number of uses.
+func (f *fold) brought(r *protocol.Record, body AdmitBody) protocol.Verdict {
 	if !f.Authorised(r) {
 		return noPower(r, "Only a member can serve an admission.")
 	}
-	inv := f.s.Invite(body.Invite)
-	if inv == nil {
+	inv, door := f.s.Invite(body.Invite), []identity.PublicKey{}
+	switch {
+	case body.Invite.IsZero() && f.Charter.Admission.Policy == charter.PolicyOpen:
+	case inv == nil:
 		return noPower(r, "The invite that it names does not exist.")
-	}
-	if inv.Revoked && !f.revokedAfter(body.Invite, r) {
+	case inv.Revoked && !f.revokedAfter(body.Invite, r):
 		return noPower(r, "The invite that it names was revoked.")
-	}
-	if inv.Expires <= f.Step.AsOf {
+	case inv.Expires <= f.Step.AsOf:
 		return noPower(r, "The invite that it names has expired.")
+	default:
+		door = append(door, inv.Key)
 	}
 	c := r.Carried()
 	if len(c) != 2 || c[0].Kind() != protocol.Inception || c[1].Kind() != protocol.Grant || c[0].ID() != body.Persona ||
 		c[0].Header().Metastate != r.Header().Metastate || c[1].Header().Metastate != r.Header().Metastate {
 		return protocol.Void(r, RuleMalformed, "An admission carries the newcomer's inception and first grant.")
 	}
-	if co := c[0].Header().Cosigners; len(co) != 1 || co[0] != inv.Key {
+	if !slices.Equal(c[0].Header().Cosigners, door) {
 		return noPower(r, "The newcomer's inception is not signed by the invite's key.")
 	}
 	in, err := protocol.Body[identity.Inception](c[0])
@@ -143,12 +145,16 @@ func (f *fold) revokedAfter(invite protocol.ID, r *protocol.Record) bool {
 	return !slices.ContainsFunc(f.revokes[invite], func(o protocol.ID) bool { return !f.Past(r.ID(), o) })
 }
 
-// admitInvited puts the newcomer on the roll: as a member where the charter
-// asks no more than an invite, otherwise pending.
-func (f *fold) admitInvited(r *protocol.Record, body AdmitBody, room bool) protocol.Verdict {
+// admitBrought puts the newcomer on the roll: as a member where the charter asks
+// no more than an invite, otherwise pending.
+func (f *fold) admitBrought(r *protocol.Record, body AdmitBody, room bool) protocol.Verdict {
+	rule := RuleInvite
+	if body.Invite.IsZero() {
+		rule = RuleOpen
+	}
 	if m := f.s.Member(body.Persona); m != nil {
 		if f.Base.Member(body.Persona) == nil && !m.Founder {
-			return protocol.Stand(r, RuleInvite, "Admitted by more than one member at once.")
+			return protocol.Stand(r, rule, "Admitted by more than one member at once.")
 		}
 		return noPower(r, "The persona is on the roll already.")
 	}
@@ -158,15 +164,14 @@ func (f *fold) admitInvited(r *protocol.Record, body AdmitBody, room bool) proto
 		return protocol.Void(r, v.Rule, v.Text)
 	}
 	m.Invite = body.Invite
-	standing := Full
-	why := protocol.Stand(r, RuleInvite, "The invite admits without a further act.")
-	switch {
+	standing, why := Full, protocol.Stand(r, rule, "The charter asks for no further act.")
+	switch policy := f.Charter.Admission.Policy; {
 	case !room:
 		standing = Pending
-		why = protocol.Stand(r, RuleUses, "More people came by this invite than it has uses left: a registrar admits them by name.")
-	case f.Charter.Admission.Policy == charter.PolicyRegistrar:
+		why = protocol.Stand(r, RuleUses, "More people came by this invite than it has uses left: they are admitted by name.")
+	case policy != charter.PolicyOpen && policy != charter.PolicyInvite:
 		standing = Pending
-		why = protocol.Stand(r, RulePending, "The charter asks for registrars' approval.")
+		why = protocol.Stand(r, RulePending, "The charter asks for more than an invite.")
 	}
 	f.s = f.s.put(m.with(f.Step, standing, why.Reason))
 	f.s.devices = f.s.devices.Put(dev.key, dev.Device)
@@ -181,51 +186,4 @@ func (f *fold) use(invite protocol.ID, n uint64) {
 	}
 	c.Used += n
 	f.s.invites = f.s.invites.Put(invite, &c)
-}
-
-// admitByName is a registrar's approval of one who is pending. As many as the
-// charter asks for make a member.
-func (f *fold) admitByName(r *protocol.Record, body AdmitBody) protocol.Verdict {
-	m, _ := f.author(r)
-	if !MayAdmit(m, f.Base) {
-		return noPower(r, "Admission by name is a registrar's, or a clerk's while no registrar sits.")
-	}
-	p := f.s.Member(body.Persona)
-	if p == nil || len(r.Carried()) > 0 {
-		return noPower(r, "The persona has not asked to join.")
-	}
-	if p.Standing() != Pending && !(f.Base.Member(body.Persona) == nil || f.Base.Member(body.Persona).Standing() == Pending) {
-		return noPower(r, "The persona is not pending.")
-	}
-	why := protocol.Stand(r, RuleByName, "Admitted by name by one who may.")
-	c := *p
-	c.Approved = setMember(p.Approved, m.Persona, true)
-	if p.Standing() == Pending && uint64(len(c.Approved)) >= approvals(f.Charter) {
-		f.s = f.s.put(c.with(f.Step, Full, why.Reason))
-	} else {
-		c.Because = appendBounded(p.Because, why.Reason, maxReasons)
-		f.s = f.s.put(&c)
-	}
-	return why
-}
-
-// approvals is how many admit by name: as many as the charter asks for where
-// registrars decide, otherwise one.
-func approvals(c *charter.Charter) uint64 {
-	if c.Admission.Policy == charter.PolicyRegistrar {
-		return max(1, c.Admission.Registrars)
-	}
-	return 1
-}
-
-// MayAdmit reports whether m may admit by name: a registrar, or a clerk while
-// no registrar sits.
-func MayAdmit(m *Member, s State) bool {
-	if m.Rank() < RankOfficer {
-		return false
-	}
-	if m.Holds(Registrar) {
-		return true
-	}
-	return m.Holds(Clerk) && !slices.ContainsFunc(s.officers, func(p protocol.ID) bool { return s.Member(p).Holds(Registrar) })
 }

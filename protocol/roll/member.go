@@ -51,18 +51,49 @@ const maxReasons = 16
 // A Member is a persona's entry on the roll. It is immutable.
 type Member struct {
 	Persona  protocol.ID
-	Name     string             // chosen by the person; proves nothing
-	Founder  bool               //
-	Key      identity.PublicKey // signs grants and rotations
-	Next     identity.Digest    // commitment to the next such key
-	Chain    Chain              // of persona-key records
-	Spans    []Span             // standings, oldest first
-	Until    int64              // when a suspension lapses, asOf seconds; 0 if none
-	Offices  []string           // sorted
+	Name     string // chosen by the person; proves nothing
+	Founder  bool
+	Keys     Keys
+	Spans    []Span    // standings, oldest first
+	Until    int64     // when a suspension lapses, asOf seconds; 0 if none
+	Offices  []Holding // by office
 	Devices  []identity.PublicKey
 	Invite   protocol.ID   // under which the persona asked to join
-	Approved []protocol.ID // registrars who admitted by name, sorted
+	Approved []protocol.ID // who admitted by name, sorted
+	Quota    Quota
 	Because  []protocol.Reason
+}
+
+// A Quota is what a member has used of what is limited.
+type Quota struct {
+	Motions []protocol.ID `cbor:"m,omitempty"` // own acts that wait for endorsements, sorted
+	Vouched []int64       `cbor:"v,omitempty"` // checkpoint times of the last vouches, rising
+}
+
+func (q Quota) leaf() *Quota {
+	if len(q.Motions)+len(q.Vouched) == 0 {
+		return nil
+	}
+	return &q
+}
+
+// Keys are what a persona speaks with.
+type Keys struct {
+	Key    identity.PublicKey `cbor:"key"`             // signs grants, rotations, revocations
+	Next   identity.Digest    `cbor:"next"`            // commitment to the next such key
+	Chain  Chain              `cbor:"chain"`           // of the records they signed
+	Serves identity.PublicKey `cbor:"serves,omitzero"` // the device that signs checkpoints for a clerk
+}
+
+// A Holding is an office that a member holds.
+type Holding struct {
+	Office string      `cbor:"o"`
+	Record protocol.ID `cbor:"r"` // that gave it
+	Since  int64       `cbor:"t"` // checkpoint time
+	Until  int64       `cbor:"u,omitempty"`
+	// Over says that the term of a clerk has ended: the office gives no power any
+	// more, but checkpoints go on being signed until there is a successor.
+	Over bool `cbor:"x,omitempty"`
 }
 
 // A Chain is the end of a chain of records by one key.
@@ -99,8 +130,30 @@ func (m *Member) Since() int64 {
 	return t
 }
 
-// Holds reports whether the member has an office.
-func (m *Member) Holds(office string) bool { return slices.Contains(m.Offices, office) }
+// Removed reports whether the persona left or was expelled.
+func (m *Member) Removed() bool { return m.Standing() == Left || m.Standing() == Expelled }
+
+// Holds reports whether the member has an office, its term not over.
+func (m *Member) Holds(office string) bool {
+	return slices.ContainsFunc(m.Offices, func(h Holding) bool { return h.Office == office && !h.Over })
+}
+
+// has reports whether the member has an office, its term over or not.
+func (m *Member) has(office string) bool { return m.holding(office) >= 0 }
+
+func (m *Member) holding(office string) int {
+	return slices.IndexFunc(m.Offices, func(h Holding) bool { return h.Office == office })
+}
+
+// OfficeNames are the offices that the member holds, sorted.
+func (m *Member) OfficeNames() (names []string) {
+	for _, h := range m.Offices {
+		if !h.Over {
+			names = append(names, h.Office)
+		}
+	}
+	return names
+}
 
 // Rank is the member's rank, [RankNone] unless in full standing.
 func (m *Member) Rank() int {
@@ -109,10 +162,36 @@ func (m *Member) Rank() int {
 		return RankNone
 	case m.Holds(Clerk):
 		return RankClerk
-	case len(m.Offices) > 0:
+	case len(m.OfficeNames()) > 0:
 		return RankOfficer
 	}
 	return RankMember
+}
+
+// admitted is the checkpoint at which the persona came to the roll, the last
+// time if it was removed in between.
+func (m *Member) admitted() (height uint64) {
+	in := false
+	for _, s := range m.Spans {
+		out := s.Standing == Left || s.Standing == Expelled
+		if !out && !in {
+			height = s.Height
+		}
+		in = !out
+	}
+	return height
+}
+
+// due is when something about the member falls due by itself, 0 if nothing
+// will: a suspension's end, or that of a term.
+func (m *Member) due() int64 {
+	at := m.Until
+	for _, h := range m.Offices {
+		if h.Until != 0 && !h.Over && (at == 0 || h.Until < at) {
+			at = h.Until
+		}
+	}
+	return at
 }
 
 // with returns a copy of m with a new standing and the reason for it.
@@ -138,23 +217,22 @@ func appendBounded[T any](list []T, item T, limit int) []T {
 type memberLeaf struct {
 	Name     string               `cbor:"name,omitempty"`
 	Founder  bool                 `cbor:"founder,omitempty"`
-	Key      identity.PublicKey   `cbor:"key"`
-	Next     identity.Digest      `cbor:"next"`
-	Chain    Chain                `cbor:"chain"`
+	Keys     Keys                 `cbor:"keys"`
 	Spans    []Span               `cbor:"spans"`
 	Until    int64                `cbor:"until,omitempty"`
-	Offices  []string             `cbor:"offices,omitempty"`
+	Offices  []Holding            `cbor:"offices,omitempty"`
 	Devices  []identity.PublicKey `cbor:"devices,omitempty"`
 	Invite   protocol.ID          `cbor:"invite,omitzero"`
 	Approved []protocol.ID        `cbor:"approved,omitempty"`
+	Quota    *Quota               `cbor:"quota,omitempty"`
 	Because  []protocol.Reason    `cbor:"because,omitempty"`
 }
 
 // AppendLeaf encodes the entry for the state root (SPEC §6.3).
 func (m *Member) AppendLeaf(b []byte) []byte {
 	return appendLeaf(b, memberLeaf{
-		Name: m.Name, Founder: m.Founder, Key: m.Key, Next: m.Next, Chain: m.Chain, Spans: m.Spans, Until: m.Until,
-		Offices: m.Offices, Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Because: m.Because,
+		Name: m.Name, Founder: m.Founder, Keys: m.Keys, Spans: m.Spans, Until: m.Until, Offices: m.Offices,
+		Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Quota: m.Quota.leaf(), Because: m.Because,
 	})
 }
 
@@ -174,13 +252,28 @@ type Device struct {
 	Expires int64       `cbor:"expires"`
 	Chain   Chain       `cbor:"chain"`            // of its control records
 	Forked  bool        `cbor:"forked,omitempty"` // signed two records at one seq
+	// Revoked is the checkpoint that covers the device's revocation, 0 if none;
+	// Spared are bulk records of the device that stand all the same.
+	Revoked uint64        `cbor:"revoked,omitempty"`
+	Spared  []protocol.ID `cbor:"spared,omitempty"`
 }
 
 // AppendLeaf encodes the entry for the state root.
 func (d *Device) AppendLeaf(b []byte) []byte { return appendLeaf(b, d) }
 
 // Live reports whether the device may sign at checkpoint time asOf.
-func (d *Device) Live(asOf int64) bool { return d != nil && !d.Forked && asOf < d.Expires }
+func (d *Device) Live(asOf int64) bool {
+	return d != nil && !d.Forked && d.Revoked == 0 && asOf < d.Expires
+}
+
+// Speaks reports whether a bulk record that the device signed has its voice:
+// the device is live, or was revoked by one who let the record stand.
+func (d *Device) Speaks(asOf int64, record protocol.ID) bool {
+	if d != nil && d.Revoked != 0 {
+		return !d.Forked && slices.Contains(d.Spared, record)
+	}
+	return d.Live(asOf)
+}
 
 // An Invite is an open door with a limited number of uses. It is immutable.
 type Invite struct {

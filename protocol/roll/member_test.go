@@ -50,9 +50,10 @@ func TestRank(t *testing.T) {
 	}{
 		{nobody, RankNone},
 		{&Member{Spans: full}, RankMember},
-		{&Member{Spans: full, Offices: []string{"organiser"}}, RankOfficer},
-		{&Member{Spans: full, Offices: []string{Clerk, "organiser"}}, RankClerk},
-		{&Member{Spans: away, Offices: []string{Clerk}}, RankNone},
+		{&Member{Spans: full, Offices: []Holding{{Office: "organiser"}}}, RankOfficer},
+		{&Member{Spans: full, Offices: []Holding{{Office: Clerk}, {Office: "organiser"}}}, RankClerk},
+		{&Member{Spans: away, Offices: []Holding{{Office: Clerk}}}, RankNone},
+		{&Member{Spans: full, Offices: []Holding{{Office: Clerk, Over: true}}}, RankMember},
 	} {
 		if got := x.m.Rank(); got != x.rank {
 			t.Errorf("%+v: rank %d, want %d", x.m, got, x.rank)
@@ -69,13 +70,15 @@ func TestDeviceLive(t *testing.T) {
 		t.Error("a grant ends at its expiry, not before and not after")
 	case (&Device{Expires: 10, Forked: true}).Live(9):
 		t.Error("a forked device is live")
+	case (&Device{Expires: 10, Revoked: 3}).Live(9):
+		t.Error("a revoked device is live")
 	}
 }
 
 // TestReasonsAreBounded: an entry does not grow with its history, and keeps
 // what is newest.
 func TestEntriesAreBounded(t *testing.T) {
-	m := &Member{Key: identity.PublicKey{1}}
+	m := &Member{Keys: Keys{Key: identity.PublicKey{1}}}
 	for i := range 200 {
 		m = m.with(Step{uint64(i), int64(i)}, []Standing{Full, Suspended}[i%2], protocol.Reason{Rule: RuleLapse})
 	}
@@ -105,10 +108,10 @@ func TestBodiesValidate(t *testing.T) {
 		"appoint fourteen":   {AppointBody{Personas: many}.Validate(), false},
 		"appoint unsorted":   {AppointBody{Personas: ids(2, 1)}.Validate(), false},
 		"appoint twice":      {AppointBody{Personas: ids(1, 1)}.Validate(), false},
-		"suspend":            {SuspendBody{Reason: strings.Repeat("x", MaxReason)}.Validate(), true},
-		"suspend for naught": {SuspendBody{}.Validate(), false},
-		"suspend at length":  {SuspendBody{Reason: strings.Repeat("x", MaxReason+1)}.Validate(), false},
-		"suspend in bytes":   {SuspendBody{Reason: "\xff"}.Validate(), false},
+		"suspend":            {RestrictBody{Reason: strings.Repeat("x", MaxReason)}.Validate(), true},
+		"suspend for naught": {RestrictBody{}.Validate(), false},
+		"suspend at length":  {RestrictBody{Reason: strings.Repeat("x", MaxReason+1)}.Validate(), false},
+		"suspend in bytes":   {RestrictBody{Reason: "\xff"}.Validate(), false},
 	} {
 		if (x.err == nil) != x.ok {
 			t.Errorf("%s: %v", what, x.err)

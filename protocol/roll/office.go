@@ -1,51 +1,65 @@
 package roll
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// An appointment is one that stands if there are seats.
-type appointment struct {
-	r    *protocol.Record
-	body AppointBody
-}
-
-// appointments gives offices: by the founder while sole clerk (SPEC §5.4). Of
-// appointments that together take more seats than there are, those that don't
-// come after one another fall together, so that no order between them matters.
+// appointments gives offices: by the founder while sole clerk, or by more than
+// half of the roll (SPEC §5.5). Of appointments that together take more seats
+// than there are, those that don't come after one another fall together, so
+// that no order between them matters.
 func (f *fold) appointments() {
-	var list []appointment
-	f.each(protocol.Appoint, func(r *protocol.Record) (protocol.Verdict, bool) {
-		body, v := f.appointment(r)
-		if v.Stands {
-			list = append(list, appointment{r, body})
+	bodies := map[protocol.ID]AppointBody{}
+	for _, r := range f.Records {
+		m := f.motions[r.ID()]
+		if r.Kind() != protocol.Appoint || m == nil || f.struck(r) {
+			continue
 		}
-		return v, !v.Stands
-	})
-	var stand []appointment
-	for _, a := range list {
-		if f.seated(a, list) {
-			stand = append(stand, a)
-		} else {
-			f.verdicts[a.r.ID()] = noPower(a.r, "The office has fewer seats than this would fill.")
+		if a, _ := f.author(r); MayAppoint(a, f.Base) {
+			bodies[r.ID()] = m.Appoint
 		}
 	}
-	for _, a := range stand {
-		f.verdicts[a.r.ID()] = f.appoint(a.r, a.body)
+	for _, act := range f.certificates(protocol.Appoint) {
+		if v, ok := f.verdicts[act]; !ok || v.Stands {
+			bodies[act] = f.motions[act].Appoint
+		}
+	}
+	full := map[protocol.ID]bool{}
+	for act, body := range bodies {
+		full[act] = !f.seated(act, body, bodies)
+	}
+	for _, r := range f.Records {
+		if full[r.ID()] {
+			f.verdicts[r.ID()] = noPower(r, "The office has fewer seats than this would fill.")
+		} else if _, ok := bodies[r.ID()]; ok && f.motions[r.ID()].By == f.soleClerk() {
+			f.verdicts[r.ID()] = protocol.Stand(r, RuleAppoint, "Appointed by the founder, sole clerk at the time.")
+		}
+	}
+	for _, act := range slices.SortedFunc(maps.Keys(bodies), protocol.ID.Compare) {
+		body := bodies[act]
+		f.done[act] = true
+		if full[act] {
+			continue
+		}
+		rule := RuleCertificate
+		if f.motions[act].By == f.soleClerk() {
+			rule = RuleAppoint
+		}
+		for _, p := range body.Personas {
+			f.s = f.s.give(p, body.Office, f.term(body.Office), protocol.Reason{Rule: rule, Record: act}, f.Step)
+		}
 	}
 }
 
-// appointment judges everything but the number of seats.
+// appointment judges everything but who may and the number of seats.
 func (f *fold) appointment(r *protocol.Record) (AppointBody, protocol.Verdict) {
 	body, err := protocol.Body[AppointBody](r)
 	if err != nil || body.Validate() != nil {
 		return body, protocol.Void(r, RuleMalformed, "An appointment names an office and members.")
-	}
-	m, _ := f.author(r)
-	if !MayAppoint(m, f.Base) {
-		return body, noPower(r, "A founder can appoint only while sole clerk; after that, offices are filled by ballot.")
 	}
 	if _, ok := f.Charter.Office(body.Office); !ok {
 		return body, noPower(r, "The charter has no such office.")
@@ -58,40 +72,22 @@ func (f *fold) appointment(r *protocol.Record) (AppointBody, protocol.Verdict) {
 	return body, protocol.Verdict{Stands: true}
 }
 
-// seated reports whether the office has room for who holds it, for a, and for
-// every other appointment that does not come after a.
-func (f *fold) seated(a appointment, list []appointment) bool {
+// seated reports whether the office has room for who holds it, for an
+// appointment, and for every other that does not come after it.
+func (f *fold) seated(act protocol.ID, body AppointBody, all map[protocol.ID]AppointBody) bool {
 	holders := map[protocol.ID]bool{}
-	for _, p := range f.Base.officers {
-		if f.Base.Member(p).Holds(a.body.Office) {
-			holders[p] = true
-		}
+	for _, p := range f.Base.Holders(body.Office) {
+		holders[p] = true
 	}
-	for _, o := range list {
-		if o.body.Office == a.body.Office && !f.Past(a.r.ID(), o.r.ID()) {
-			for _, p := range o.body.Personas {
+	for other, o := range all {
+		if o.Office == body.Office && !f.Past(act, other) {
+			for _, p := range o.Personas {
 				holders[p] = true
 			}
 		}
 	}
-	office, _ := f.Charter.Office(a.body.Office)
+	office, _ := f.Charter.Office(body.Office)
 	return uint64(len(holders)) <= office.Seats
-}
-
-// appoint gives the office.
-func (f *fold) appoint(r *protocol.Record, body AppointBody) protocol.Verdict {
-	why := protocol.Stand(r, RuleAppoint, "Appointed by the founder, sole clerk at the time.")
-	for _, p := range body.Personas {
-		c := *f.s.Member(p)
-		if c.Holds(body.Office) {
-			continue
-		}
-		c.Offices = append(slices.Clone(c.Offices), body.Office)
-		slices.Sort(c.Offices)
-		c.Because = appendBounded(c.Because, why.Reason, maxReasons)
-		f.s = f.s.put(&c)
-	}
-	return why
 }
 
 // MayAppoint reports whether m is a founder and the only clerk.
@@ -99,5 +95,185 @@ func MayAppoint(m *Member, s State) bool {
 	if m.Rank() != RankClerk || !m.Founder {
 		return false
 	}
-	return !slices.ContainsFunc(s.officers, func(p protocol.ID) bool { return p != m.Persona && s.Member(p).Holds(Clerk) })
+	return slices.Equal(s.Holders(Clerk), []protocol.ID{m.Persona})
+}
+
+// soleClerk is the founder who may appoint alone, zero if there is none.
+func (f *fold) soleClerk() protocol.ID {
+	if h := f.Base.Holders(Clerk); len(h) == 1 && MayAppoint(f.Base.Member(h[0]), f.Base) {
+		return h[0]
+	}
+	return protocol.ID{}
+}
+
+// Holders are those who hold an office, whatever their standing, rising.
+func (s State) Holders(office string) (holders []protocol.ID) {
+	for _, p := range s.officers {
+		if s.Member(p).Holds(office) {
+			holders = append(holders, p)
+		}
+	}
+	return holders
+}
+
+// recall judges a recall by itself: that it takes the office from who holds it
+// and gives it to members.
+func (f *fold) recall(r *protocol.Record) (RecallBody, protocol.Verdict) {
+	body, err := protocol.Body[RecallBody](r)
+	if err != nil || body.Validate() != nil {
+		return body, protocol.Void(r, RuleMalformed, "A recall names an office, who loses it or gets it, and why.")
+	}
+	office, ok := f.Charter.Office(body.Office)
+	if !ok {
+		return body, noPower(r, "The charter has no such office.")
+	}
+	for _, p := range body.Out {
+		if f.Base.Member(p) == nil {
+			return body, noPower(r, "It recalls somebody who is not on the roll.")
+		}
+	}
+	for _, c := range body.In {
+		if d := f.Base.Device(c.Key); f.Base.Member(c.Persona).Rank() == RankNone || d == nil || d.Persona != c.Persona {
+			return body, noPower(r, "Successors are members in full standing, each with a device of theirs.")
+		}
+	}
+	if uint64(len(body.In)) > office.Seats {
+		return body, noPower(r, "The office has fewer seats than this would fill.")
+	}
+	return body, protocol.Verdict{Stands: true}
+}
+
+// recalls carries out the recalls that more than half of the roll endorsed. Who
+// loses an office by any of them has lost it, whoever else gives it back in the
+// same batch.
+func (f *fold) recalls() {
+	acts := f.certificates(protocol.Recall)
+	out := map[string]map[protocol.ID]bool{}
+	for _, act := range acts {
+		body := f.motions[act].Recall
+		f.done[act] = true
+		if out[body.Office] == nil {
+			out[body.Office] = map[protocol.ID]bool{}
+		}
+		for _, p := range body.Out {
+			out[body.Office][p] = true
+			f.s = f.s.take(p, body.Office, protocol.Reason{Rule: RuleRecall, Record: act})
+		}
+	}
+	for _, act := range acts {
+		body := f.motions[act].Recall
+		if !f.room(body.Office, acts, out[body.Office]) {
+			continue // rival recalls fill more seats than there are: they stay vacant
+		}
+		for _, c := range body.In {
+			if out[body.Office][c.Persona] {
+				continue
+			}
+			f.s = f.s.give(c.Persona, body.Office, f.term(body.Office), protocol.Reason{Rule: RuleRecall, Record: act}, f.Step)
+			if m := *f.s.Member(c.Persona); body.Office == Clerk && m.Holds(Clerk) {
+				m.Keys.Serves = c.Key
+				f.s = f.s.put(&m)
+			}
+		}
+	}
+}
+
+// room reports whether an office has seats for who still holds it and for the
+// successors that all the recalls name.
+func (f *fold) room(office string, recalls []protocol.ID, out map[protocol.ID]bool) bool {
+	seats := map[protocol.ID]bool{}
+	for _, p := range f.Base.Holders(office) {
+		seats[p] = !out[p]
+	}
+	for _, act := range recalls {
+		if body := f.motions[act].Recall; body.Office == office {
+			for _, c := range body.In {
+				seats[c.Persona] = !out[c.Persona]
+			}
+		}
+	}
+	maps.DeleteFunc(seats, func(_ protocol.ID, in bool) bool { return !in })
+	o, _ := f.Charter.Office(office)
+	return uint64(len(seats)) <= o.Seats
+}
+
+// duties are the records by which holders give up an office, or say with which
+// device they serve.
+func (f *fold) duties() {
+	f.each(protocol.Resign, func(r *protocol.Record) (protocol.Verdict, bool) {
+		body, err := protocol.Body[ResignBody](r)
+		if err != nil {
+			return protocol.Void(r, RuleMalformed, "A resignation names an office."), true
+		}
+		m, ok := f.author(r)
+		if !ok || !m.has(body.Office) {
+			return noPower(r, "The author does not hold the office."), true
+		}
+		v := protocol.Stand(r, RuleResign, "Giving up an office needs nobody's consent.")
+		f.s = f.s.take(m.Persona, body.Office, v.Reason)
+		return v, true
+	})
+	served := map[protocol.ID][]*protocol.Record{}
+	f.each(protocol.Serve, func(r *protocol.Record) (protocol.Verdict, bool) {
+		if m, ok := f.author(r); !ok || m.Rank() != RankClerk {
+			return noPower(r, "Only who holds the office of clerk serves in it."), true
+		}
+		served[r.Author()] = append(served[r.Author()], r)
+		return protocol.Stand(r, RuleServe, "The clerk signs checkpoints with this device."), true
+	})
+	for persona, list := range served {
+		if len(list) > 1 { // two devices at once: the one that signs already goes on
+			continue
+		}
+		c := *f.s.Member(persona)
+		c.Keys.Serves = list[0].Header().Key
+		f.s = f.s.put(&c)
+	}
+}
+
+// term is when an office given now ends, 0 if it does not.
+func (f *fold) term(office string) int64 {
+	o, _ := f.Charter.Office(office)
+	if o.Term == 0 {
+		return 0
+	}
+	return f.Step.AsOf + o.Term
+}
+
+// give gives an office to a member. Clerks who went on after their term because
+// nobody followed are free of it now.
+func (s State) give(persona protocol.ID, office string, until int64, why protocol.Reason, at Step) State {
+	if m := s.Member(persona); m.Rank() == RankNone {
+		return s
+	}
+	if office == Clerk {
+		for _, p := range slices.Clone(s.officers) {
+			if i := s.Member(p).holding(Clerk); i >= 0 && s.Member(p).Offices[i].Over {
+				s = s.take(p, Clerk, why)
+			}
+		}
+	}
+	c := *s.Member(persona)
+	h := Holding{Office: office, Record: why.Record, Since: at.AsOf, Until: until}
+	if i := c.holding(office); i >= 0 {
+		c.Offices = slices.Clone(c.Offices)
+		c.Offices[i] = h
+	} else {
+		c.Offices = append(slices.Clone(c.Offices), h)
+		slices.SortFunc(c.Offices, func(a, b Holding) int { return strings.Compare(a.Office, b.Office) })
+	}
+	c.Because = appendBounded(c.Because, why, maxReasons)
+	return s.put(&c)
+}
+
+// take takes an office from a member.
+func (s State) take(persona protocol.ID, office string, why protocol.Reason) State {
+	m := s.Member(persona)
+	if m == nil || !m.has(office) {
+		return s
+	}
+	c := *m
+	c.Offices = slices.DeleteFunc(slices.Clone(m.Offices), func(h Holding) bool { return h.Office == office })
+	c.Because = appendBounded(c.Because, why, maxReasons)
+	return s.put(&c)
 }

@@ -4,14 +4,14 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// A restriction is an act that takes a persona's standing, whose records
-// outside the act's own past are cut.
-type restriction struct {
+// A sentence takes a persona's standing.
+type sentence struct {
 	target   protocol.ID
-	record   protocol.ID
+	record   protocol.ID // of the act
 	standing Standing
 	why      protocol.Reason
 }
@@ -30,7 +30,7 @@ func (f *fold) struck(r *protocol.Record) bool {
 
 // strikeForks strikes out what devices signed that signed two records at one
 // seq, from there on, and what forks a chain where it is final already
-// (SPEC §5.5).
+// (SPEC §5.7).
 func (f *fold) strikeForks() {
 	type place struct {
 		key [32]byte
@@ -41,7 +41,7 @@ func (f *fold) strikeForks() {
 	for _, r := range f.Records {
 		h := r.Header()
 		d := f.Base.Device(h.Key)
-		if d == nil {
+		if d == nil || d.Revoked != 0 {
 			continue
 		}
 		if h.Seq < d.Chain.Next {
@@ -68,96 +68,254 @@ func (f *fold) strikeForks() {
 	}
 }
 
-// restrictions finds the suspensions and departures that stand, strongest
-// first, and strikes out what they cut.
-func (f *fold) restrictions() []restriction {
-	var list []restriction
+// certified finds the suspensions and expulsions that enough have endorsed:
+// every one stands, whatever became of who endorsed it, so none can undo
+// another. Of several cuts of one chain the lowest counts.
+func (f *fold) certified() (list []sentence, cuts map[protocol.ID]*cut) {
+	cuts = map[protocol.ID]*cut{}
+	for _, act := range f.certificates(protocol.Suspend, protocol.Expel) {
+		m := f.motions[act]
+		f.done[act] = true
+		if !f.standsToFall(m) {
+			continue
+		}
+		s := sentence{m.Target(), act, Suspended, protocol.Reason{Rule: RuleCertificate, Record: act}}
+		if m.Kind == protocol.Expel {
+			s.standing = Expelled
+		}
+		list = append(list, s)
+		if cuts[s.target] == nil {
+			cuts[s.target] = &cut{}
+		}
+		cuts[s.target].add(f, act, m.Restrict.Cut)
+	}
+	return list, cuts
+}
+
+// cutAll strikes out what certificates cut.
+func (f *fold) cutAll(cuts map[protocol.ID]*cut) {
+	for target, c := range cuts {
+		f.sentenced[target] = true
+		for _, r := range f.byAuthor[target] {
+			if c.takes(f, r) {
+				f.strike(r, RuleCut, "The author's standing was taken by enough members, and this is after the cut that they set.")
+			}
+		}
+	}
+}
+
+// standsToFall reports whether a motion's target is still the member whom its
+// author saw: not out already, and not admitted again since.
+func (f *fold) standsToFall(m *Motion) bool {
+	t := f.Base.Member(m.Target())
+	return t != nil && !t.Removed() && t.admitted() <= m.Height
+}
+
+// A cut says up to where the chains of a target stand.
+type cut struct {
+	acts []protocol.ID
+	next map[identity.PublicKey]uint64
+}
+
+// add lowers the cut to what an act says: for a device that it names, the place
+// it gives if that is in its past; never below what is final.
+func (c *cut) add(f *fold, act protocol.ID, places []Place) {
+	c.acts = append(c.acts, act)
+	named := map[identity.PublicKey]uint64{}
+	for _, p := range places {
+		if h, ok := f.headers[p.Head]; ok && h.Key == p.Device && h.Seq+1 == p.Next && h.Subject.IsZero() && f.Past(p.Head, act) {
+			named[p.Device] = p.Next
+		}
+	}
+	if c.next == nil {
+		c.next = named
+		return
+	}
+	for key, next := range c.next {
+		c.next[key] = min(next, named[key])
+	}
+}
+
+// takes reports whether the cut voids r. What takes no one's power but the
+// author's own is never cut: a removal would hold back who wants to leave, or
+// keep a seized device alive.
+func (c *cut) takes(f *fold, r *protocol.Record) bool {
+	switch r.Kind() {
+	case protocol.Leave, protocol.Resign, protocol.Revoke, protocol.Rotate:
+		return false
+	}
+	if r.Kind().ByPersona() {
+		return slices.ContainsFunc(c.acts, func(act protocol.ID) bool { return !f.Past(r.ID(), act) })
+	}
+	h := r.Header()
+	return h.Seq >= c.next[h.Key]
+}
+
+// alone carries out suspensions by one officer, strongest first, then
+// departures, and strikes out what they cut.
+func (f *fold) alone() (list []sentence) {
 	for rank := RankClerk; rank > RankMember; rank-- {
 		f.each(protocol.Suspend, func(r *protocol.Record) (protocol.Verdict, bool) {
-			if f.power(r) != rank {
+			m := f.motions[r.ID()]
+			if m == nil || f.power(r) != rank || !f.dominates(r) {
 				return protocol.Verdict{}, false
 			}
-			target, v := f.suspension(r, rank)
-			if v.Stands {
-				list = append(list, f.cut(restriction{target, r.ID(), Suspended, v.Reason}))
+			v := protocol.Stand(r, RuleSuspend, "Suspended by an officer of higher rank.")
+			f.done[r.ID()] = true
+			list = append(list, sentence{m.Target(), r.ID(), Suspended, v.Reason})
+			if !f.sentenced[m.Target()] { // a certificate's cut goes before
+				f.cutOutside(m.Target(), r.ID())
 			}
 			return v, true
 		})
 	}
-	f.each(protocol.Suspend, func(r *protocol.Record) (protocol.Verdict, bool) {
-		return noPower(r, "Only an officer can suspend."), true
-	})
 	f.each(protocol.Leave, func(r *protocol.Record) (protocol.Verdict, bool) {
 		m, ok := f.author(r)
-		if !ok || !slices.Contains([]Standing{Full, Pending, Suspended}, m.Standing()) {
+		if !ok || !slices.Contains([]Standing{Full, Pending, Suspended, Frozen}, m.Standing()) {
 			return noPower(r, "The author is not on the roll."), true
 		}
 		v := protocol.Stand(r, RuleLeave, "Leaving needs nobody's consent.")
-		list = append(list, f.cut(restriction{m.Persona, r.ID(), Left, v.Reason}))
+		list = append(list, sentence{m.Persona, r.ID(), Left, v.Reason})
+		f.cutOutside(m.Persona, r.ID())
 		return v, true
 	})
 	return list
 }
 
-// suspension judges a lone suspension by an officer of the given rank.
-func (f *fold) suspension(r *protocol.Record, rank int) (target protocol.ID, v protocol.Verdict) {
-	body, err := protocol.Body[SuspendBody](r)
-	if err != nil || body.Validate() != nil {
-		return target, protocol.Void(r, RuleMalformed, "A suspension names a persona and gives a reason.")
+// suspendAgain is how long after a suspension nobody alone can suspend the same
+// member again, seconds of checkpoint time.
+const suspendAgain = 30 * 24 * 3600
+
+// dominates reports whether r is a suspension that its author may make alone.
+func (f *fold) dominates(r *protocol.Record) bool {
+	m := f.motions[r.ID()]
+	if r.Kind() != protocol.Suspend || m == nil {
+		return false
 	}
-	m := f.Base.Member(body.Persona)
-	if m == nil || m.Standing() != Full {
-		return target, noPower(r, "Only a member in full standing can be suspended.")
-	}
-	if m.Rank() >= rank {
-		return target, noPower(r, "One officer alone can suspend only someone of lower rank.")
-	}
-	return body.Persona, protocol.Stand(r, RuleSuspend, "Suspended by an officer of higher rank.")
+	a, _ := f.author(r)
+	return MaySuspend(a, f.Base.Member(m.Target()), f.AsOf)
 }
 
-// cut strikes out what the target made that is not in the restriction's past.
-// A departure is never cut: it needs nobody's consent, and a suspension would
-// hold back who wants to leave.
-func (f *fold) cut(x restriction) restriction {
-	for _, r := range f.byAuthor[x.target] {
-		if r.ID() != x.record && r.Kind() != protocol.Leave && !f.Past(r.ID(), x.record) {
+// MaySuspend reports whether m may suspend a target alone: an officer, somebody
+// of lower rank who was not suspended lately. What one officer could repeat for
+// ever would be an expulsion.
+func MaySuspend(m, target *Member, asOf int64) bool {
+	lately := slices.ContainsFunc(target.Spans, func(s Span) bool {
+		return s.Standing == Suspended && s.AsOf > asOf-suspendAgain
+	})
+	return m.Rank() >= RankOfficer && target.Rank() < m.Rank() && !lately
+}
+
+// restriction judges the form of a suspension or expulsion, and whether there
+// is somebody to restrict.
+func (f *fold) restriction(r *protocol.Record) (RestrictBody, protocol.Verdict) {
+	body, err := protocol.Body[RestrictBody](r)
+	if err != nil || body.Validate() != nil {
+		return body, protocol.Void(r, RuleMalformed, "It names a persona and gives a reason.")
+	}
+	m := f.Base.Member(body.Persona)
+	switch {
+	case m == nil || m.Removed():
+		return body, noPower(r, "The persona is not on the roll.")
+	case r.Kind() == protocol.Suspend && m.Standing() != Full:
+		return body, noPower(r, "Only a member in full standing can be suspended.")
+	case m.admitted() > r.Header().Checkpoint.Height:
+		return body, noPower(r, "The persona was admitted again since the checkpoint that it cites.")
+	}
+	return body, protocol.Verdict{Stands: true}
+}
+
+// cutOutside strikes out what the target made that is not in an act's past.
+func (f *fold) cutOutside(target, act protocol.ID) {
+	for _, r := range f.byAuthor[target] {
+		switch r.Kind() {
+		case protocol.Leave, protocol.Resign, protocol.Revoke, protocol.Rotate:
+			continue
+		}
+		if r.ID() != act && !f.Past(r.ID(), act) {
 			f.strike(r, RuleCut, "The author's standing was taken, and this is not in the past of that act.")
 		}
 	}
-	return x
 }
 
-// restrict changes the standing of those restricted.
-func (f *fold) restrict(list []restriction) {
+// waiting gives the verdict on acts that need endorsements: done, or waiting
+// for more, or nothing can come of them.
+func (f *fold) waiting(which func(*protocol.Record) bool) {
+	fresh := map[protocol.ID]int{}
+	for act, m := range f.motions {
+		if f.Base.Motion(act) == nil && !f.done[act] {
+			fresh[m.By]++
+		}
+	}
+	for _, r := range f.Records {
+		if !which(r) || f.struck(r) {
+			continue
+		}
+		switch m := f.motions[r.ID()]; {
+		case m == nil:
+			f.verdicts[r.ID()] = f.noMotion(r)
+		case f.done[r.ID()]:
+			f.verdicts[r.ID()] = protocol.Stand(r, RuleCertificate, "Enough members endorsed it.")
+		case fresh[m.By]+len(f.Base.Member(m.By).Quota.Motions) > MaxMotions:
+			f.verdicts[r.ID()] = noPower(r, "Too many acts of the author wait for endorsements.")
+		default:
+			f.verdicts[r.ID()] = protocol.Stand(r, RuleMotion, "It waits for more endorsements.")
+		}
+	}
+}
+
+// noMotion says why nothing can come of an act.
+func (f *fold) noMotion(r *protocol.Record) protocol.Verdict {
+	if f.power(r) < RankMember {
+		return noPower(r, "Only members act on the roll.")
+	}
+	var v protocol.Verdict
+	switch r.Kind() {
+	case protocol.Appoint:
+		_, v = f.appointment(r)
+	case protocol.Recall:
+		_, v = f.recall(r)
+	default:
+		_, v = f.restriction(r)
+	}
+	return v
+}
+
+// carryOut changes the standing of those restricted.
+func (f *fold) carryOut(list []sentence) {
 	for key, record := range f.forked {
 		d := *f.s.Device(key)
 		d.Forked = true
 		f.s.devices = f.s.devices.Put(key, &d)
-		list = append(list, restriction{d.Persona, record, Suspended, protocol.Reason{Rule: RuleFork, Record: record}})
+		list = append(list, sentence{d.Persona, record, Suspended, protocol.Reason{Rule: RuleFork, Record: record}})
 	}
-	// Leaving comes last: who leaves is gone, suspended or not. Of several
-	// suspensions of one persona the reason kept does not hang on their order.
-	slices.SortFunc(list, func(a, b restriction) int {
-		return cmp.Or(cmp.Compare(order(a), order(b)), a.record.Compare(b.record))
+	for persona, record := range f.frozen {
+		list = append(list, sentence{persona, record, Frozen, protocol.Reason{Rule: RuleRivals, Record: record}})
+	}
+	// The gravest comes last, and whoever left and was expelled is expelled. Of
+	// several suspensions the reason kept does not hang on their order.
+	slices.SortFunc(list, func(a, b sentence) int {
+		return cmp.Or(cmp.Compare(gravity[a.standing], gravity[b.standing]), a.record.Compare(b.record))
 	})
 	for _, x := range list {
 		m := f.s.Member(x.target)
-		c := *m
-		switch {
-		case x.standing == Suspended && m.Standing() == Full:
-			c.Until = f.Step.AsOf + f.Charter.Suspend
-		case x.standing == Left && m.Standing() != Left:
-			c.Until, c.Offices = 0, nil
-		default:
+		if gravity[m.Standing()] >= gravity[x.standing] {
 			continue
+		}
+		c := *m
+		c.Until = 0
+		switch x.standing {
+		case Suspended:
+			if m.Standing() != Full {
+				continue
+			}
+			c.Until = f.Step.AsOf + f.Charter.Suspend
+		case Left, Expelled:
+			c.Offices, c.Approved = nil, nil
 		}
 		f.s = f.s.put(c.with(f.Step, x.standing, x.why))
 	}
 }
 
-func order(x restriction) int {
-	if x.standing == Left {
-		return 1
-	}
-	return 0
-}
+// gravity orders the standings that are taken from somebody.
+var gravity = map[Standing]int{Suspended: 1, Frozen: 2, Left: 3, Expelled: 4}

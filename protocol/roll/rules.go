@@ -8,26 +8,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/charter"
 )
 
-// Rules that the roll cites (SPEC §5).
-const (
-	RuleFounder   protocol.Rule = "founder"
-	RuleInvite    protocol.Rule = "admit/invite"
-	RuleByName    protocol.Rule = "admit/name"
-	RulePending   protocol.Rule = "admit/pending"
-	RuleUses      protocol.Rule = "invite/uses"
-	RuleGrant     protocol.Rule = "device/grant"
-	RuleOffer     protocol.Rule = "invite/open"
-	RuleRevoke    protocol.Rule = "invite/revoke"
-	RuleAppoint   protocol.Rule = "office/appoint"
-	RuleSuspend   protocol.Rule = "suspend"
-	RuleLapse     protocol.Rule = "suspend/lapse"
-	RuleLeave     protocol.Rule = "leave"
-	RuleFork      protocol.Rule = "equivocation"
-	RuleCut       protocol.Rule = "cut"
-	RulePower     protocol.Rule = "power"
-	RuleMalformed protocol.Rule = "malformed"
-)
-
 // A Batch is what one step applies: control records whose ancestors are all in
 // the base or in the batch. No verdict depends on the order of records that
 // don't follow from one another; the order of the reasons kept does, so
@@ -46,12 +26,18 @@ type Batch struct {
 // A fold is one application of a batch.
 type fold struct {
 	Batch
-	s        State
-	verdicts map[protocol.ID]protocol.Verdict
-	forked   map[identity.PublicKey]protocol.ID // devices found to fork, and the proof
-	rivals   map[protocol.ID]bool               // grants of which another claims the same device or place
-	byAuthor map[protocol.ID][]*protocol.Record
-	revokes  map[protocol.ID][]protocol.ID // of invites, those that stand
+	s         State
+	verdicts  map[protocol.ID]protocol.Verdict
+	headers   map[protocol.ID]protocol.Header // of the batch's control records
+	byAuthor  map[protocol.ID][]*protocol.Record
+	motions   map[protocol.ID]*Motion            // of the batch, and those of the base that it endorses
+	done      map[protocol.ID]bool               // motions that took effect
+	sentenced map[protocol.ID]bool               // targets of certificates
+	forked    map[identity.PublicKey]protocol.ID // devices found to fork, and the proof
+	frozen    map[protocol.ID]protocol.ID        // personas with rival rotations, and one of them
+	revoked   map[identity.PublicKey][]protocol.ID
+	rivals    map[protocol.ID]bool          // grants of which another claims the same device or place
+	revokes   map[protocol.ID][]protocol.ID // of invites, those that stand
 }
 
 // Apply returns the roll after the batch, and a verdict on each record in the
@@ -59,24 +45,44 @@ type fold struct {
 // nothing, is void.
 func Apply(b Batch) (State, []protocol.Verdict) {
 	f := &fold{
-		Batch: b, s: b.Base, verdicts: map[protocol.ID]protocol.Verdict{}, forked: map[identity.PublicKey]protocol.ID{},
-		rivals: rivalGrants(b.Records), byAuthor: map[protocol.ID][]*protocol.Record{}, revokes: map[protocol.ID][]protocol.ID{},
+		Batch: b, s: b.Base, verdicts: map[protocol.ID]protocol.Verdict{}, headers: map[protocol.ID]protocol.Header{},
+		byAuthor: map[protocol.ID][]*protocol.Record{}, done: map[protocol.ID]bool{}, sentenced: map[protocol.ID]bool{},
+		forked: map[identity.PublicKey]protocol.ID{}, frozen: map[protocol.ID]protocol.ID{},
+		revoked: map[identity.PublicKey][]protocol.ID{}, rivals: rivalGrants(b.Records), revokes: map[protocol.ID][]protocol.ID{},
 	}
 	for _, r := range b.Records {
+		f.headers[r.ID()] = r.Header()
 		f.byAuthor[r.Author()] = append(f.byAuthor[r.Author()], r)
 	}
+	// What takes power, the gravest first. Nothing below gives any before the
+	// next checkpoint, so this order decides everything there is to decide.
+	f.findMotions()
+	sentences, cuts := f.certified()
+	f.recalls()
+	f.waiting(func(r *protocol.Record) bool {
+		k := r.Kind()
+		return k == protocol.Expel || k == protocol.Recall || k == protocol.Suspend && !f.dominates(r)
+	})
+	f.cutAll(cuts)
 	f.strikeForks()
-	restrictions := f.restrictions()
+	f.revocations()
+	sentences = append(sentences, f.alone()...)
+	// What gives.
 	f.each(protocol.Inception, always(f.inception))
-	f.each(protocol.Grant, always(f.grant))
+	f.rotations()
+	f.personaChains()
 	f.each(protocol.Invite, always(f.invite))
 	f.each(protocol.InviteRevoke, always(f.inviteRevoke))
 	f.admissions()
+	f.endorsements()
 	f.appointments()
-	f.restrict(restrictions)
+	f.waiting(func(r *protocol.Record) bool { return r.Kind() == protocol.Appoint })
+	f.duties()
+	// What follows.
+	f.carryOut(sentences)
 	f.advanceChains()
+	f.keepMotions()
 	f.lapse()
-	f.s = f.s.seatClerks(b.Step.AsOf)
 	verdicts := make([]protocol.Verdict, 0, len(b.Records))
 	for _, r := range b.Records {
 		if v, ok := f.verdicts[r.ID()]; ok {
@@ -156,7 +162,7 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	f.s.founders[i].Persona = r.ID()
 	m := newMember(r, body)
 	m.Founder = true
-	m.Offices = []string{Clerk}
+	m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk)}}
 	f.s = f.s.put(m.with(f.Step, Full, why.Reason))
 	return why
 }
@@ -172,112 +178,44 @@ func (f *fold) rivalInception(r *protocol.Record) bool {
 
 func newMember(inception *protocol.Record, body identity.Inception) *Member {
 	return &Member{
-		Persona: inception.ID(), Name: body.Name, Key: inception.Header().Key, Next: body.Next,
-		Chain: Chain{Next: 1, Head: inception.ID()},
+		Persona: inception.ID(), Name: body.Name,
+		Keys: Keys{Key: inception.Header().Key, Next: body.Next, Chain: Chain{Next: 1, Head: inception.ID()}},
 	}
 }
 
-// grant lets a device sign for a persona. It is signed by the persona's key
-// and by the device, and follows the persona's last key record.
-func (f *fold) grant(r *protocol.Record) protocol.Verdict {
-	m := f.s.Member(r.Header().Persona)
-	if m == nil || m.Standing() == Expelled || m.Standing() == Left {
-		return noPower(r, "Only a persona on the roll can grant a device.")
-	}
-	next, dev, v := f.granted(m, r)
-	if v.Stands {
-		f.s = f.s.put(next)
-		f.s.devices = f.s.devices.Put(dev.key, dev.Device)
-	}
-	return v
-}
-
-type keyedDevice struct {
-	key identity.PublicKey
-	*Device
-}
-
-// granted is what a grant makes of a member.
-func (f *fold) granted(m *Member, r *protocol.Record) (*Member, keyedDevice, protocol.Verdict) {
-	h := r.Header()
-	body, err := protocol.Body[identity.Grant](r)
-	if err != nil || body.Validate() != nil || len(h.Cosigners) != 1 || h.Cosigners[0] != body.Device {
-		return m, keyedDevice{}, protocol.Void(r, RuleMalformed, "A grant is signed by the persona's key and by the device that it names.")
-	}
-	if h.Key != m.Key || h.Persona != m.Persona || h.Seq != m.Chain.Next || h.Prev != m.Chain.Head {
-		return m, keyedDevice{}, noPower(r, "A grant is signed by the persona's current key, next in its chain.")
-	}
-	if f.s.Device(body.Device) != nil || f.rivals[r.ID()] {
-		return m, keyedDevice{}, noPower(r, "A device key is granted once, and by one record at each place of the chain.")
-	}
-	c := *m
-	c.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
-	c.Devices = slices.DeleteFunc(slices.Clone(m.Devices), func(k identity.PublicKey) bool { return !f.s.Device(k).Live(f.AsOf) })
-	if len(c.Devices) >= MaxDevices {
-		return m, keyedDevice{}, noPower(r, "A persona has at most eight live devices.")
-	}
-	c.Devices = append(c.Devices, body.Device)
-	d := &Device{
-		Persona: m.Persona, Grant: r.ID(), Height: f.Step.Height,
-		Expires: min(body.Expires, f.Step.AsOf+identity.MaxGrantLife),
-	}
-	return &c, keyedDevice{body.Device, d}, protocol.Stand(r, RuleGrant, "The persona's key lets this device sign.")
-}
-
-// rivalGrants are the grants of a batch, alone or carried, of which another
-// grants the same device, or stands at the same place of the same persona's
-// chain. Neither stands: whoever holds the keys can say again what they mean.
-func rivalGrants(records []*protocol.Record) map[protocol.ID]bool {
-	type place struct {
-		key identity.PublicKey
-		seq int64 // −1: a device named in a grant
-	}
-	first, rivals := map[place]protocol.ID{}, map[protocol.ID]bool{}
-	claim := func(r *protocol.Record, at place) {
-		if was, ok := first[at]; !ok {
-			first[at] = r.ID()
-		} else if was != r.ID() {
-			rivals[was], rivals[r.ID()] = true, true
-		}
-	}
-	for _, r := range records {
-		for _, g := range append([]*protocol.Record{r}, r.Carried()...) {
-			h := g.Header()
-			if g.Kind() != protocol.Grant || len(h.Cosigners) != 1 {
-				continue
-			}
-			claim(g, place{h.Key, int64(h.Seq)})
-			claim(g, place{h.Cosigners[0], -1})
-		}
-	}
-	return rivals
-}
-
-// advanceChains moves each device's chain to the last record of it that the
-// step covers, whatever the record's effect. A device's chain begins once its
-// grant is final.
-func (f *fold) advanceChains() {
-	for _, r := range f.Records {
-		h := r.Header()
-		d := f.s.Device(h.Key)
-		if f.Base.Device(h.Key) == nil || h.Seq < d.Chain.Next || d.Forked {
-			continue
-		}
-		c := *d
-		c.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
-		f.s.devices = f.s.devices.Put(h.Key, &c)
-	}
-}
-
-// lapse restores those whose suspension has run out.
+// lapse ends the suspensions and terms that have run out.
 func (f *fold) lapse() {
 	for {
-		at, persona, ok := f.s.lapses.Next()
+		at, persona, ok := f.s.timers.Next()
 		if !ok || at > f.Step.AsOf {
 			return
 		}
-		c := *f.s.Member(persona)
-		c.Until = 0
-		f.s = f.s.put(c.with(f.Step, Full, protocol.Reason{Rule: RuleLapse}))
+		m := f.s.Member(persona)
+		if m.Until != 0 && m.Until <= f.Step.AsOf {
+			c := *m
+			c.Until = 0
+			f.s = f.s.put(c.with(f.Step, Full, protocol.Reason{Rule: RuleLapse}))
+			continue
+		}
+		f.s = f.s.endTerms(m, f.Step)
 	}
+}
+
+// endTerms takes the offices whose term is over. A clerk goes on signing until
+// there is a successor: a community that forgot an election is not to stop.
+func (s State) endTerms(m *Member, at Step) State {
+	c := *m
+	c.Offices = nil
+	for _, h := range m.Offices {
+		over := h.Until != 0 && h.Until <= at.AsOf && !h.Over
+		if over {
+			c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleTerm, Record: h.Record}, maxReasons)
+		}
+		if over && h.Office != Clerk {
+			continue
+		}
+		h.Over = h.Over || over
+		c.Offices = append(c.Offices, h)
+	}
+	return s.put(&c)
 }

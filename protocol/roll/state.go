@@ -37,8 +37,10 @@ type State struct {
 	invites  merkle.Map[*Invite]
 	officers []protocol.ID // who hold any office, sorted
 	clerks   []Clerkship   // who sign the next checkpoint, sorted by persona
-	lapses   Timers        // when suspensions will lapse, by persona
-	full     uint64        // members in full standing
+	motions  merkle.Map[*Motion]
+	timers   Timers // when something about a member falls due, by persona
+	lapses   Timers // when motions lapse, by act
+	full     uint64 // members in full standing
 }
 
 // Begin is the roll before the first checkpoint: no members, and the founding
@@ -104,9 +106,30 @@ func (s State) Founding(key identity.PublicKey) bool {
 	return slices.ContainsFunc(s.founders, func(f founder) bool { return f.Key == key })
 }
 
-// NextLapse is when the next suspension lapses, if one will.
-func (s State) NextLapse() (int64, bool) {
-	at, _, ok := s.lapses.Next()
+// Motion is the act of that record while it waits for endorsements, else nil.
+func (s State) Motion(act protocol.ID) *Motion {
+	m, _ := s.motions.Get(act)
+	return m
+}
+
+// Motions are all acts that wait for endorsements, by their records.
+func (s State) Motions() iter.Seq2[protocol.ID, *Motion] {
+	return func(yield func(protocol.ID, *Motion) bool) {
+		for k, m := range s.motions.All() {
+			if !yield(k, m) {
+				return
+			}
+		}
+	}
+}
+
+// NextDue is when the next suspension or term ends, or a motion lapses, if any
+// will.
+func (s State) NextDue() (int64, bool) {
+	at, _, ok := s.timers.Next()
+	if l, _, has := s.lapses.Next(); has && (!ok || l < at) {
+		return l, true
+	}
 	return at, ok
 }
 
@@ -115,6 +138,7 @@ type Roots struct {
 	Members [32]byte
 	Devices [32]byte
 	Invites [32]byte
+	Motions [32]byte
 	Offices [32]byte // founders and clerks
 }
 
@@ -124,6 +148,7 @@ func (s State) Roots() Roots {
 		Members: s.members.Root(),
 		Devices: s.devices.Root(),
 		Invites: s.invites.Root(),
+		Motions: s.motions.Root(),
 		Offices: protocol.Sum(appendLeaf(nil, struct {
 			Founders []founder   `cbor:"founders"`
 			Clerks   []Clerkship `cbor:"clerks"`
@@ -137,9 +162,9 @@ func (s State) ProveMember(persona protocol.ID) merkle.Proof { return s.members.
 
 // put stores a member's entry and keeps the indexes true.
 func (s State) put(m *Member) State {
-	var until int64
+	var due int64
 	if old := s.Member(m.Persona); old != nil {
-		until = old.Until
+		due = old.due()
 		if old.Standing() == Full {
 			s.full--
 		}
@@ -149,7 +174,7 @@ func (s State) put(m *Member) State {
 	}
 	s.members = s.members.Put(m.Persona, m)
 	s.officers = setMember(s.officers, m.Persona, len(m.Offices) > 0)
-	s.lapses = s.lapses.Move(m.Persona, until, m.Until)
+	s.timers = s.timers.Move(m.Persona, due, m.due())
 	return s
 }
 
@@ -166,24 +191,46 @@ func setMember(list []protocol.ID, id protocol.ID, in bool) []protocol.ID {
 }
 
 // seatClerks recomputes who signs the next checkpoint: each clerk in full
-// standing, by the first of their live devices. While nobody can, the last who
-// could go on as caretakers (SPEC §5.4).
+// standing who serves with a live device, also after the term if nobody
+// followed. While nobody can, the last who could go on as caretakers
+// (SPEC §5.4).
 func (s State) seatClerks(asOf int64) State {
 	var clerks []Clerkship
 	for _, p := range s.officers {
 		m := s.Member(p)
-		if m.Rank() != RankClerk {
-			continue
-		}
-		for _, key := range m.Devices {
-			if s.Device(key).Live(asOf) {
-				clerks = append(clerks, Clerkship{p, key})
-				break
-			}
+		clerk := slices.ContainsFunc(m.Offices, func(h Holding) bool { return h.Office == Clerk })
+		if key, ok := s.Serving(m, asOf); ok && clerk && m.Standing() == Full {
+			clerks = append(clerks, Clerkship{p, key})
 		}
 	}
 	if len(clerks) > 0 {
 		s.clerks = clerks
 	}
 	return s
+}
+
+// FirstDevice is the device of a member in full standing that acts for them in
+// an office: the one that serves, or the first that is live.
+func (s State) FirstDevice(persona protocol.ID, asOf int64) (key identity.PublicKey, ok bool) {
+	m := s.Member(persona)
+	if m.Rank() == RankNone {
+		return key, false
+	}
+	if s.Device(m.Keys.Serves).Live(asOf) {
+		return m.Keys.Serves, true
+	}
+	i := slices.IndexFunc(m.Devices, func(k identity.PublicKey) bool { return s.Device(k).Live(asOf) })
+	if i < 0 {
+		return key, false
+	}
+	return m.Devices[i], true
+}
+
+// Serving is the device with which a clerk signs checkpoints: the one that said
+// so, or a founder's first.
+func (s State) Serving(m *Member, asOf int64) (key identity.PublicKey, ok bool) {
+	if !m.Founder && !s.Device(m.Keys.Serves).Live(asOf) {
+		return key, false
+	}
+	return s.FirstDevice(m.Persona, asOf)
 }

@@ -19,16 +19,16 @@ func TestSuspensionsRefused(t *testing.T) {
 	}
 	dana := c.w.Persona("dana")
 	c.rules(t, map[*protocol.Record]protocol.Rule{
-		suspend(roll.SuspendBody{Persona: dana}):                                  roll.RuleMalformed,
+		suspend(roll.RestrictBody{Persona: dana}):                                 roll.RuleMalformed,
 		suspend(map[string]any{"persona": dana, "reason": "harm", "zzzzzzzz": 1}): roll.RuleMalformed,
-		suspend(roll.SuspendBody{Persona: protocol.ID{1}, Reason: "harm"}):        roll.RulePower,
+		suspend(roll.RestrictBody{Persona: protocol.ID{1}, Reason: "harm"}):       roll.RulePower,
 	}, false)
-	c.rules(t, map[*protocol.Record]protocol.Rule{suspend(roll.SuspendBody{Persona: dana, Reason: "harm"}): roll.RuleSuspend}, true)
+	c.rules(t, map[*protocol.Record]protocol.Rule{suspend(roll.RestrictBody{Persona: dana, Reason: "harm"}): roll.RuleSuspend}, true)
 }
 
 // TestAppointmentsRefused: an appointment names an office of the charter and
 // members, in order, and says no more; only a founder who is the only clerk
-// makes one.
+// makes one alone.
 func TestAppointmentsRefused(t *testing.T) {
 	w := statetest.New(t, statetest.Charter(t), "alice")
 	c := &crowd{w: w}
@@ -53,8 +53,10 @@ func TestAppointmentsRefused(t *testing.T) {
 		appoint("alice", map[string]any{"office": roll.Registrar, "personas": []protocol.ID{dana}, "zzzzzzzzz": 1}): roll.RuleMalformed,
 		appoint("alice", roll.AppointBody{Office: "king", Personas: []protocol.ID{dana}}):                           roll.RulePower,
 		appoint("alice", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{{1}}}):                    roll.RulePower,
-		appoint("dana", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{dana}}):                    roll.RulePower,
 	}, false)
+	c.rules(t, map[*protocol.Record]protocol.Rule{
+		appoint("dana", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{dana}}): roll.RuleMotion,
+	}, true) // waits for more than half of the roll
 	charter := statetest.Charter(t)
 	office, _ := charter.Office(roll.Clerk)
 	if office.Seats < 2 {
@@ -63,16 +65,16 @@ func TestAppointmentsRefused(t *testing.T) {
 	c.made = []*protocol.Record{appoint("alice", roll.AppointBody{Office: roll.Clerk, Personas: []protocol.ID{dana}})}
 	c.cover()
 	c.rules(t, map[*protocol.Record]protocol.Rule{
-		appoint("alice", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{eve}}): roll.RulePower,
-	}, false) // not the only clerk
+		appoint("alice", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{eve}}): roll.RuleMotion,
+	}, true) // not the only clerk
 	c.made = []*protocol.Record{w.Record("alice", protocol.Leave, roll.LeaveBody{}, statetest.How{})}
 	c.cover()
 	if got := c.s.Roll().Member(dana).Rank(); got != roll.RankClerk {
 		t.Fatalf("dana's rank is %d", got)
 	}
 	c.rules(t, map[*protocol.Record]protocol.Rule{
-		appoint("dana", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{eve}}): roll.RulePower,
-	}, false) // the only clerk, and no founder
+		appoint("dana", roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{eve}}): roll.RuleMotion,
+	}, true) // the only clerk, and no founder
 }
 
 // TestAppointedTwice: who holds an office is not given it again, and the seats
@@ -108,7 +110,7 @@ func TestStrangersAct(t *testing.T) {
 	c.w.Newcomer("frank", "door") // drawn, and never admitted
 	for kind, body := range map[protocol.Kind]any{
 		protocol.Leave:        roll.LeaveBody{},
-		protocol.Suspend:      roll.SuspendBody{Persona: c.w.Persona("dana"), Reason: "harm"},
+		protocol.Suspend:      roll.RestrictBody{Persona: c.w.Persona("dana"), Reason: "harm"},
 		protocol.Invite:       roll.InviteBody{Key: statetest.Key("invite/f").Public(), Uses: 1, Expires: c.s.AsOf() + 1000},
 		protocol.InviteRevoke: roll.InviteRevokeBody{Invite: c.invites[0]},
 		protocol.Admit:        roll.AdmitBody{Persona: c.w.Persona("dana")},

@@ -225,7 +225,7 @@ func TestFounderByInvite(t *testing.T) {
 func TestMayAdmit(t *testing.T) {
 	c := newCrowd(t)
 	next, _ := c.s.Advance(state.Step{AsOf: c.s.AsOf()})
-	if clerk := next.Roll().Member(c.w.Persona("alice")); !roll.MayAdmit(clerk, next.Roll()) {
+	if clerk := next.Roll().Member(c.w.Persona("alice")); !roll.MayAdmit(clerk, next.Roll(), next.Charter(), next.AsOf()) {
 		t.Error("a clerk can't admit while no registrar sits")
 	}
 	full := []roll.Span{{Height: 1, AsOf: 1, Standing: roll.Full}}
@@ -236,12 +236,12 @@ func TestMayAdmit(t *testing.T) {
 	}{
 		"nobody":             {nil, false},
 		"member":             {&roll.Member{Spans: full}, false},
-		"organiser":          {&roll.Member{Spans: full, Offices: []string{"organiser"}}, false},
-		"registrar":          {&roll.Member{Spans: full, Offices: []string{roll.Registrar}}, true},
-		"suspended clerk":    {&roll.Member{Spans: away, Offices: []string{roll.Clerk}}, false},
-		"suspended register": {&roll.Member{Spans: away, Offices: []string{roll.Registrar}}, false},
+		"organiser":          {&roll.Member{Spans: full, Offices: []roll.Holding{{Office: "organiser"}}}, false},
+		"registrar":          {&roll.Member{Spans: full, Offices: []roll.Holding{{Office: roll.Registrar}}}, true},
+		"suspended clerk":    {&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Clerk}}}, false},
+		"suspended register": {&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Registrar}}}, false},
 	} {
-		if got := roll.MayAdmit(x.m, next.Roll()); got != x.want {
+		if got := roll.MayAdmit(x.m, next.Roll(), next.Charter(), next.AsOf()); got != x.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -251,7 +251,7 @@ func TestMayAdmit(t *testing.T) {
 		if got := roll.MayInvite(&roll.Member{Spans: full}, &c); got != (name == "members") {
 			t.Errorf("a member, where %s invite: %t", name, got)
 		}
-		if roll.MayInvite(&roll.Member{Spans: away, Offices: []string{roll.Clerk}}, &c) {
+		if roll.MayInvite(&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Clerk}}}, &c) {
 			t.Errorf("a suspended clerk, where %s invite", name)
 		}
 	}

@@ -44,8 +44,7 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 	records, verdicts := s.own(step.Records)
 	o := order(records)
 	b := roll.Batch{Base: s.roll, AsOf: s.asOf, Step: at, Charter: s.charter, Records: o.control, Past: o.past}
-	var decided, more []protocol.Verdict
-	next.roll, decided = roll.Apply(b)
+	after, decided := roll.Apply(b)
 	verdicts = append(verdicts, decided...)
 
 	done := make(map[protocol.ID]bool, len(decided))
@@ -64,11 +63,13 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 			verdicts = append(verdicts, protocol.Void(r, RuleUnknown, "This version gives records of its kind no effect."))
 		}
 	}
-	next.decisions, more = decision.Apply(decision.Batch{
-		Base: s.decisions, BaseRoll: b, Roll: next.roll, Step: at, Charter: s.charter,
+	out := decision.Apply(decision.Batch{
+		Base: s.decisions, BaseRoll: b, Roll: after, Step: at, Charter: s.charter, CharterID: s.charterID,
 		Records: rest, Provisional: step.Provisional,
 	})
-	return &next, append(verdicts, more...)
+	next.decisions, next.charter, next.charterID = out.State, out.Charter, out.CharterID
+	next.roll = out.Roll.Seat(at)
+	return &next, append(verdicts, out.Verdicts...)
 }
 
 // own returns the records of this metastate in one order for each set of them,

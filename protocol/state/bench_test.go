@@ -74,7 +74,7 @@ func crowded(tb testing.TB, members int) (*statetest.World, *state.State) {
 		cover(batch)
 		batch = nil
 		for n := range 100 {
-			suspend := roll.SuspendBody{Persona: w.Persona(fmt.Sprint(label, "/", n)), Reason: "harm"}
+			suspend := roll.RestrictBody{Persona: w.Persona(fmt.Sprint(label, "/", n)), Reason: "harm"}
 			batch = append(batch, w.Record("alice", protocol.Suspend, suspend, statetest.How{}),
 				w.Propose("alice", label, "ordinary", int64(1e6+n), statetest.How{}))
 		}

@@ -32,26 +32,13 @@ func (s *State) Explain(subject protocol.ID) (e Explanation, ok bool) {
 	return e, false
 }
 
-// words says each rule in a sentence.
-var words = map[protocol.Rule]string{
-	roll.RuleFounder:    "A founder, member and clerk from the first checkpoint on.",
-	roll.RuleInvite:     "Admitted under an invite, which admits without a further act.",
-	roll.RuleByName:     "Approved by name by one who may admit.",
-	roll.RulePending:    "Came under an invite and waits for the approval that the charter asks for.",
-	roll.RuleUses:       "Came under an invite that more people used at once than it has uses; waits for admission by name.",
-	roll.RuleAppoint:    "Appointed to an office by the founder, sole clerk at the time.",
-	roll.RuleSuspend:    "Suspended by one officer of higher rank, for as long as the charter lets one officer do so.",
-	roll.RuleLapse:      "The suspension ran out.",
-	roll.RuleLeave:      "Left; leaving needs nobody's consent.",
-	roll.RuleFork:       "A device of the persona signed two different records at one place in its chain.",
-	decision.RuleOpen:   "A member put it to the vote under the charter.",
-	decision.RuleClosed: "The vote closed at the first checkpoint at or past its deadline.",
-}
-
 func worded(list []protocol.Reason) []protocol.Reason {
 	out := make([]protocol.Reason, len(list))
 	for i, r := range list {
-		if r.Text = words[r.Rule]; r.Text == "" {
+		if r.Text = roll.Words[r.Rule]; r.Text == "" {
+			r.Text = decision.Words[r.Rule]
+		}
+		if r.Text == "" {
 			r.Text = fmt.Sprintf("By the rule %s.", r.Rule)
 		}
 		out[i] = r

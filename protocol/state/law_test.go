@@ -23,6 +23,7 @@ type crowd struct {
 	poll    protocol.ID
 	invites []protocol.ID
 	made    []*protocol.Record // since the last checkpoint
+	acts    []protocol.ID      // that can be endorsed
 	news    int
 }
 
@@ -56,13 +57,14 @@ func (c *crowd) cover() {
 
 var kinds = []protocol.Kind{
 	protocol.Grant, protocol.Invite, protocol.InviteRevoke, protocol.Admit, protocol.Leave, protocol.Suspend,
-	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, "poetry",
+	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, protocol.Expel, protocol.Endorse,
+	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, "poetry",
 }
 
 // fields are the names that bodies of any kind have.
 var fields = []string{
 	"key", "uses", "expires", "invite", "persona", "reason", "office", "personas", "title", "text", "method", "options",
-	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x",
+	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x", "act", "cut", "in", "out", "spare",
 }
 
 // write draws a record that somebody might write: sense or nonsense, forked or
@@ -79,7 +81,7 @@ func (c *crowd) write(t *rapid.T) {
 	}
 	by := rapid.SampledFrom([]string{"alice", "alice/2", "bob", "dana", "dana/2", "eve"}).Draw(t, "by")
 	target := c.w.Persona(rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "target"))
-	act := rapid.IntRange(0, 13).Draw(t, "act")
+	act := rapid.IntRange(0, 21).Draw(t, "act")
 	var r *protocol.Record
 	switch act {
 	case 0:
@@ -95,7 +97,7 @@ func (c *crowd) write(t *rapid.T) {
 	case 6:
 		r = c.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
 	case 7:
-		r = c.w.Record(by, protocol.Suspend, roll.SuspendBody{Persona: target, Reason: "harm"}, how)
+		r = c.w.Record(by, protocol.Suspend, roll.RestrictBody{Persona: target, Reason: "harm"}, how)
 	case 8:
 		office := rapid.SampledFrom([]string{"clerk", "registrar", "king"}).Draw(t, "office")
 		r = c.w.Record(by, protocol.Appoint, roll.AppointBody{Office: office, Personas: []protocol.ID{target}}, how)
@@ -106,10 +108,66 @@ func (c *crowd) write(t *rapid.T) {
 	case 12:
 		name := rapid.SampledFrom([]string{"alice", "bob", "dana"}).Draw(t, "of")
 		r = c.w.Grant(name, rapid.SampledFrom([]string{"alice/2", "dana/2", "spare"}).Draw(t, "device"), how)
+	case 13, 14, 15, 16:
+		r = c.w.Record(by, protocol.Endorse, roll.EndorseBody{Act: pick(t, c.acts, protocol.ID{})}, how)
+	case 17:
+		body := roll.RestrictBody{Persona: target, Reason: "harm"}
+		if last := pick(t, c.made, nil); last != nil {
+			h := last.Header()
+			body.Cut = []roll.Place{{Device: h.Key, Next: h.Seq + 1, Head: last.ID()}}
+		}
+		r = c.w.Record(by, protocol.Expel, body, how)
+	case 18:
+		r = c.office(t, by, target, how)
+	case 20:
+		c.campaign(t, by, target)
+		return
+	case 19:
+		r = c.key(t, how)
 	default:
 		r = c.nonsense(t, by, how)
 	}
+	switch r.Kind() {
+	case protocol.Expel, protocol.Suspend, protocol.Recall, protocol.Appoint:
+		c.acts = append(c.acts, r.ID())
+	}
 	c.made = append(c.made, r)
+}
+
+// campaign draws an expulsion and endorsements of it, which may be enough.
+func (c *crowd) campaign(t *rapid.T, by string, target protocol.ID) {
+	r := c.w.Record(by, protocol.Expel, roll.RestrictBody{Persona: target, Reason: "harm"}, statetest.How{})
+	c.made, c.acts = append(c.made, r), append(c.acts, r.ID())
+	for _, other := range []string{"alice", "bob", "dana", "eve"} {
+		if rapid.IntRange(0, 3).Draw(t, "joins") > 0 {
+			c.made = append(c.made, c.w.Record(other, protocol.Endorse, roll.EndorseBody{Act: r.ID()}, statetest.How{After: []*protocol.Record{r}}))
+		}
+	}
+}
+
+// office draws an act about an office.
+func (c *crowd) office(t *rapid.T, by string, target protocol.ID, how statetest.How) *protocol.Record {
+	switch rapid.IntRange(0, 2).Draw(t, "duty") {
+	case 0:
+		return c.w.Record(by, protocol.Resign, roll.ResignBody{Office: "clerk"}, how)
+	case 1:
+		return c.w.Record(by, protocol.Serve, roll.ServeBody{}, how)
+	}
+	name := rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "successor")
+	return c.w.Record(by, protocol.Recall, roll.RecallBody{
+		Office: "clerk", Reason: "harm", Out: []protocol.ID{target},
+		In: []roll.Clerkship{{Persona: c.w.Persona(name), Key: statetest.Key("device/" + name).Public()}},
+	}, how)
+}
+
+// key draws what a persona's key can sign besides grants.
+func (c *crowd) key(t *rapid.T, how statetest.How) *protocol.Record {
+	name := rapid.SampledFrom([]string{"alice", "bob", "dana"}).Draw(t, "of")
+	if rapid.Bool().Draw(t, "rotate") {
+		return c.w.Rotate(name, how)
+	}
+	cut := roll.Place{Device: statetest.Key("device/" + name).Public()}
+	return c.w.Disown(name, roll.RevokeBody{Cut: cut}, how)
 }
 
 // nonsense draws a record of any kind with any body.
@@ -223,7 +281,12 @@ func checkState(t *rapid.T, s *state.State) {
 		if (m.Standing() == roll.Suspended) != (m.Until != 0) {
 			t.Fatalf("%s until %d", m.Standing(), m.Until)
 		}
-		if len(m.Devices) > roll.MaxDevices || len(m.Because) > 16 || len(m.Spans) > 32 {
+		for _, act := range m.Quota.Motions {
+			if x := s.Roll().Motion(act); x == nil || x.By != m.Persona {
+				t.Fatal("a motion on an entry is none")
+			}
+		}
+		if len(m.Quota.Motions) > roll.MaxMotions || len(m.Devices) > roll.MaxDevices || len(m.Because) > 16 || len(m.Spans) > 32 {
 			t.Fatalf("an entry over its caps: %+v", m)
 		}
 		if err := state.VerifyMember(root, m.Persona, s.ProveMember(m.Persona)); err != nil {
@@ -250,6 +313,39 @@ func checkState(t *rapid.T, s *state.State) {
 		if i.Used > i.Uses {
 			t.Fatalf("invite %s used %d times of %d", id, i.Used, i.Uses)
 		}
+	}
+}
+
+// TestLawMonotone is rule 3 of SPEC §5.6: a certificate that takes power stands
+// whatever else is in the batch, and so does every endorsement of it.
+func TestLawMonotone(t *testing.T) {
+	certificates := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCrowd(t)
+		for range rapid.IntRange(0, 7).Draw(rt, "before") {
+			c.write(rt)
+		}
+		c.campaign(rt, "alice", c.w.Persona(rapid.SampledFrom([]string{"bob", "dana"}).Draw(rt, "target")))
+		for range rapid.IntRange(0, 7).Draw(rt, "after") {
+			c.write(rt)
+		}
+		part := c.made[:rapid.IntRange(1, len(c.made)).Draw(rt, "part")]
+		_, some := c.s.Advance(state.Step{Records: part, AsOf: c.s.AsOf() + 1})
+		_, all := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 1})
+		said := byRecord(all)
+		for _, v := range some {
+			r := part[slices.IndexFunc(part, func(r *protocol.Record) bool { return r.ID() == v.Record })]
+			taking := v.Rule == roll.RuleCertificate && r.Kind() != protocol.Appoint
+			if taking {
+				certificates++
+			}
+			if (taking || v.Rule == roll.RuleMotion && r.Kind() == protocol.Expel) && !said[v.Record].Stands {
+				rt.Fatalf("%s stood by %s, and with more records it is %+v", r.Kind(), v.Rule, said[v.Record])
+			}
+		}
+	})
+	if certificates == 0 {
+		t.Error("no certificate was ever drawn")
 	}
 }
 
@@ -289,7 +385,7 @@ func TestLawNoRetroaction(t *testing.T) {
 		next, _ := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 1})
 		for m := range c.s.Roll().Members() {
 			n := next.Roll().Member(m.Persona)
-			if n == nil || n.Founder != m.Founder || n.Key != m.Key || n.StandingAt(c.s.Height()) != m.Standing() {
+			if n == nil || n.Founder != m.Founder || n.Keys.Key != m.Keys.Key && identity.Commit(n.Keys.Key) != m.Keys.Next || n.StandingAt(c.s.Height()) != m.Standing() {
 				rt.Fatalf("was %+v, is %+v", m, n)
 			}
 			for _, k := range m.Devices {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -54,13 +55,17 @@ func (s *State) Receive(r *protocol.Record, held Holdings) error {
 	if err := c.ancestors(); err != nil {
 		return err
 	}
-	if r.Kind() == protocol.Inception || r.Kind() == protocol.Grant {
+	if r.Kind().ByPersona() {
 		return c.personaKeys()
 	}
 	return c.device(func(m *roll.Member) bool {
-		standing := m.StandingAt(c.h.Checkpoint.Height)
-		return standing == roll.Full ||
-			r.Kind() == protocol.Leave && (standing == roll.Pending || standing == roll.Suspended)
+		switch standing := m.StandingAt(c.h.Checkpoint.Height); standing {
+		case roll.Full:
+			return true
+		case roll.Pending, roll.Suspended, roll.Frozen:
+			return r.Kind() == protocol.Leave
+		}
+		return false
 	})
 }
 
@@ -129,7 +134,7 @@ func (c *receipt) ancestors() error {
 // that comes late is held as one that came early.
 func (s *State) Continues(h protocol.Header) bool {
 	m := s.roll.Member(h.Persona)
-	return m != nil && h.Key == m.Key && h.Seq == protocol.MaxCarried
+	return m != nil && h.Key == m.Keys.Key && h.Seq == protocol.MaxCarried
 }
 
 // quota refuses a record that follows Q others of its chain which cite the
@@ -148,8 +153,9 @@ func (c *receipt) quota(prev protocol.Header) error {
 	return nil
 }
 
-// personaKeys judges inceptions and grants that stand alone: a founder's, or a
-// further device of someone on the roll. Newcomers' come inside an admission.
+// personaKeys judges what a persona's key signed and stands alone: a founder's
+// inception, or what someone on the roll does with their keys. A newcomer's
+// inception and first grant come inside an admission.
 func (c *receipt) personaKeys() error {
 	if c.r.Kind() == protocol.Inception {
 		if len(c.h.Cosigners) != 1 || !c.s.roll.Founding(c.h.Cosigners[0]) {
@@ -160,14 +166,21 @@ func (c *receipt) personaKeys() error {
 		}
 		return nil
 	}
-	if c.h.Seq == 0 {
-		return c.refuse("a grant follows the persona's inception")
+	m := c.s.roll.Member(c.h.Persona)
+	if c.r.Kind() == protocol.Rotate {
+		if m == nil || identity.Commit(c.h.Key) != m.Keys.Next {
+			return c.refuse("the key is not the one that the persona committed to")
+		}
+		return nil
 	}
-	if m := c.s.roll.Member(c.h.Persona); m != nil && (m.Key != c.h.Key || m.StandingAt(c.h.Checkpoint.Height) == roll.Left) {
+	if c.h.Seq == 0 {
+		return c.refuse("it follows the persona's inception or rotation")
+	}
+	if m != nil && (m.Keys.Key != c.h.Key || m.StandingAt(c.h.Checkpoint.Height) == roll.Left) {
 		return c.refuse("the key does not speak for the persona")
 	}
 	inception, ok := c.held.Header(c.h.Persona)
-	if c.s.roll.Member(c.h.Persona) == nil && (!ok || inception.Kind != protocol.Inception || inception.Key != c.h.Key) {
+	if m == nil && (!ok || inception.Kind != protocol.Inception || inception.Key != c.h.Key) {
 		return c.refuse("the persona is not on the roll")
 	}
 	return nil
@@ -177,7 +190,8 @@ func (c *receipt) personaKeys() error {
 // speaks for the author, and that the author's standing there allows the act.
 func (c *receipt) device(allows func(*roll.Member) bool) error {
 	d := c.s.roll.Device(c.h.Key)
-	if d == nil || d.Persona != c.h.Persona || d.Height > c.h.Checkpoint.Height {
+	if d == nil || d.Persona != c.h.Persona || d.Height > c.h.Checkpoint.Height ||
+		d.Revoked != 0 && d.Revoked <= c.h.Checkpoint.Height {
 		return c.refuse("the device may not sign for the persona at the checkpoint it cites")
 	}
 	if m := c.s.roll.Member(c.h.Persona); m == nil || !allows(m) {

@@ -199,9 +199,9 @@ func TestReceiveChain(t *testing.T) {
 	// The end of the persona's chain is inside an admission, and is no place
 	// for a device's records to begin from: they could skip numbers, and the
 	// quota with them.
-	end := x.s.Roll().Member(x.w.Persona("dana")).Chain.Head
+	end := x.s.Roll().Member(x.w.Persona("dana")).Keys.Chain.Head
 	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, 700 }, dana), 0, end)
-	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, x.s.Roll().Member(x.w.Persona("dana")).Chain.Next }, dana), 0, end)
+	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, x.s.Roll().Member(x.w.Persona("dana")).Keys.Chain.Next }, dana), 0, end)
 	phone := x.w.Grant("dana", "dana/phone", statetest.How{})
 	key, dev := statetest.Key("persona/dana"), statetest.Key("device/dana/phone")
 	x.says(x.sign(phone, func(*protocol.Header) {}, key, dev), "")
@@ -297,7 +297,7 @@ func TestReceiveDevice(t *testing.T) {
 func TestReceiveStanding(t *testing.T) {
 	x := receive(t)
 	const not = "standing at the checkpoint it cites"
-	x.cover(20, x.w.Record("alice", protocol.Suspend, roll.SuspendBody{Persona: x.w.Persona("dana"), Reason: "harm"}, statetest.How{}))
+	x.cover(20, x.w.Record("alice", protocol.Suspend, roll.RestrictBody{Persona: x.w.Persona("dana"), Reason: "harm"}, statetest.How{}))
 	propose := func(how statetest.How) *protocol.Record {
 		how.Fork = true
 		return x.w.Propose("dana", "a", "ordinary", 1e6, how)
@@ -334,6 +334,6 @@ func TestReceiveWhenever(t *testing.T) {
 		x.says(p, "")
 		x.says(early, "device may not sign")
 		x.says(stranger, "device may not sign")
-		x.cover(x.s.AsOf()-statetest.Start+1, x.w.Record("alice", protocol.Suspend, roll.SuspendBody{Persona: x.w.Persona("dana"), Reason: "harm"}, statetest.How{}))
+		x.cover(x.s.AsOf()-statetest.Start+1, x.w.Record("alice", protocol.Suspend, roll.RestrictBody{Persona: x.w.Persona("dana"), Reason: "harm"}, statetest.How{}))
 	}
 }

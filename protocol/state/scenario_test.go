@@ -25,7 +25,7 @@ import (
 // scenario expects may not hang on the order of ids.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 15 {
+	if err != nil || len(files) < 60 {
 		t.Fatalf("%d scenarios, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -69,12 +69,15 @@ func (p *play) fail(format string, args ...any) {
 
 func (p *play) line(words []string) {
 	switch label, ok := strings.CutSuffix(words[0], ":"); {
+	case ok && strings.Contains(words[1], ","): // one record each of several people
+		for by := range strings.SplitSeq(words[1], ",") {
+			p.add(label+"."+by, by, words[2], words[3:])
+		}
 	case ok:
-		p.drawn[label] = p.draw(label, words[1], words[2], words[3:])
-		p.open = append(p.open, p.drawn[label])
+		p.add(label, words[1], words[2], words[3:])
 	case words[0] == "charter":
 		for _, w := range words[1:] {
-			p.parameter(w)
+			p.parameter(&p.c, w)
 		}
 	case words[0] == "founders":
 		p.found(words[1:])
@@ -87,6 +90,11 @@ func (p *play) line(words []string) {
 	default:
 		p.fail("no such statement")
 	}
+}
+
+func (p *play) add(label, by, verb string, args []string) {
+	p.drawn[label] = p.draw(label, by, verb, args)
+	p.open = append(p.open, p.drawn[label])
 }
 
 func (p *play) found(names []string) {
@@ -169,114 +177,6 @@ func byRecord(list []protocol.Verdict) map[protocol.ID]protocol.Verdict {
 	return m
 }
 
-// how takes the words off the end of a line that say in what a record differs.
-func (p *play) how(args []string) (how statetest.How, rest []string) {
-	for i := 0; i < len(args); i++ {
-		switch args[i] {
-		case "fork":
-			how.Fork = true
-		case "after":
-			i++
-			for l := range strings.SplitSeq(args[i], ",") {
-				how.After = append(how.After, p.record(l))
-			}
-		case "seq":
-			i++
-			how.Seq, _ = strconv.ParseUint(args[i], 10, 8)
-		case "as":
-			i++
-			how.Persona = args[i]
-		default:
-			rest = append(rest, args[i])
-		}
-	}
-	return how, rest
-}
-
-func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
-	how, args := p.how(args)
-	arg := func(i int) string {
-		if i >= len(args) {
-			p.fail("a word is missing")
-		}
-		return args[i]
-	}
-	personas := func(names []string) (ids []protocol.ID) {
-		for _, n := range names {
-			ids = append(ids, p.w.Persona(n))
-		}
-		slices.SortFunc(ids, protocol.ID.Compare)
-		return ids
-	}
-	switch verb {
-	case "invite":
-		uses, _ := strconv.ParseUint(arg(0), 10, 64)
-		return p.w.Invite(by, label, uses, p.seconds(arg(1)), how)
-	case "revoke":
-		return p.w.Record(by, protocol.InviteRevoke, roll.InviteRevokeBody{Invite: p.record(arg(0)).ID()}, how)
-	case "admit":
-		return p.w.Admit(by, arg(0), arg(1), p.record(arg(1)).ID(), how)
-	case "approve":
-		return p.w.Approve(by, arg(0), how)
-	case "grant":
-		return p.w.Grant(by, arg(0), how)
-	case "suspend":
-		return p.w.Record(by, protocol.Suspend, roll.SuspendBody{Persona: p.w.Persona(arg(0)), Reason: "harm"}, how)
-	case "leave":
-		return p.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
-	case "appoint":
-		return p.w.Record(by, protocol.Appoint, roll.AppointBody{Office: arg(0), Personas: personas(args[1:])}, how)
-	case "propose":
-		return p.w.Propose(by, label, arg(0), p.seconds(arg(1))-statetest.Start, how)
-	case "vote":
-		return p.w.Ballot(by, p.record(arg(0)).ID(), arg(1), how)
-	case "nonsense":
-		return p.w.Record(by, protocol.Kind(arg(0)), map[string]int{label: 1}, how)
-	}
-	p.fail("no such act")
-	return nil
-}
-
-// parameter changes the charter: "suspend=72h", "clerk.seats=3",
-// "ordinary.contest=1h".
-func (p *play) parameter(word string) {
-	name, value, _ := strings.Cut(word, "=")
-	of, field, _ := strings.Cut(name, ".")
-	n, _ := strconv.ParseUint(value, 10, 64)
-	duration := func() int64 { return p.seconds(value) - statetest.Start }
-	if i := slices.IndexFunc(p.c.Offices, func(o charter.Office) bool { return o.Name == of }); i >= 0 {
-		p.c.Offices[i].Seats = n
-		return
-	}
-	if i := slices.IndexFunc(p.c.Classes, func(c charter.Class) bool { return c.Name == of }); i >= 0 {
-		c := &p.c.Classes[i]
-		periods := map[string]*int64{"discussion": &c.Discussion, "freeze": &c.Freeze, "voting": &c.Voting, "contest": &c.Contest, "exit": &c.Exit}
-		switch {
-		case periods[field] != nil:
-			*periods[field] = duration()
-		case field == "quorum":
-			c.Quorum, _ = charter.ParseFraction(value)
-		case field == "of":
-			c.Of = value
-		default:
-			p.fail("no such parameter")
-		}
-		return
-	}
-	switch name {
-	case "suspend":
-		p.c.Suspend = duration()
-	case "policy":
-		p.c.Admission.Policy = value
-	case "invites":
-		p.c.Admission.Invites = value
-	case "registrars":
-		p.c.Admission.Registrars = n
-	default:
-		p.fail("no such parameter")
-	}
-}
-
 func (p *play) expect(what string, args []string) {
 	got := strings.Join(p.observe(what, len(args)), " ")
 	if want := strings.Join(args, " "); got != want {
@@ -306,6 +206,8 @@ func (p *play) observe(what string, n int) (out []string) {
 			return []string{"never"}
 		}
 		return []string{"+" + strings.TrimSuffix((time.Duration(at-statetest.Start)*time.Second).String(), "0m0s")}
+	case what == "charter":
+		return []string{"suspend=" + strings.TrimSuffix((time.Duration(p.view.Charter().Suspend)*time.Second).String(), "0m0s")}
 	case what == "size":
 		return []string{strconv.FormatUint(p.view.Roll().Size(), 10)}
 	case r == nil && strings.Contains(what, "/"):
@@ -318,7 +220,7 @@ func (p *play) observe(what string, n int) (out []string) {
 		if m == nil {
 			return []string{"unknown"}
 		}
-		return slices.Concat([]string{string(m.Standing())}, m.Offices, []string{"-"})
+		return slices.Concat([]string{string(m.Standing())}, m.OfficeNames(), []string{"-"})
 	}
 	if poll := p.view.Decisions().Poll(p.drawn[what].ID()); poll != nil && n != 2 {
 		return pollWords(p.t, poll)

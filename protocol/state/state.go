@@ -39,7 +39,7 @@ func Begin(genesis *protocol.Record) (*State, error) {
 	}
 	return &State{
 		metastate: genesis.ID(), name: body.Name, charter: &body.Charter,
-		charterID: protocol.Sum(encode(body.Charter)), asOf: genesis.Header().Time,
+		charterID: body.Charter.ID(), asOf: genesis.Header().Time,
 		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)),
 	}, nil
 }
@@ -71,7 +71,7 @@ func (s *State) Decisions() decision.State { return s.decisions }
 // makes a checkpoint for it even when there is nothing to cover (SPEC §7.4).
 func (s *State) NextDeadline() (at int64, ok bool) {
 	at, ok = s.decisions.NextDeadline()
-	if l, has := s.roll.NextLapse(); has && (!ok || l < at) {
+	if l, has := s.roll.NextDue(); has && (!ok || l < at) {
 		return l, true
 	}
 	return at, ok
@@ -83,17 +83,19 @@ type sections struct {
 	Charter protocol.ID `cbor:"charter"`
 	Devices []byte      `cbor:"devices"`
 	Height  uint64      `cbor:"height"`
+	Firsts  []byte      `cbor:"firsts"`
 	Invites []byte      `cbor:"invites"`
 	Members []byte      `cbor:"members"`
+	Motions []byte      `cbor:"motions"`
 	Offices []byte      `cbor:"offices"`
 	Polls   []byte      `cbor:"polls"`
 }
 
 func (s *State) sections() []byte {
-	r, polls := s.roll.Roots(), s.decisions.Root()
+	r, polls, firsts := s.roll.Roots(), s.decisions.Root(), s.decisions.FirstsRoot()
 	return encode(sections{
 		AsOf: s.asOf, Charter: s.charterID, Height: s.height,
-		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Offices: r.Offices[:], Polls: polls[:],
+		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
 	})
 }
 

@@ -41,9 +41,9 @@ type World struct {
 }
 
 type person struct {
-	key   identity.SigningKey
-	id    protocol.ID
-	chain roll.Chain
+	key, next identity.SigningKey
+	id        protocol.ID
+	chain     roll.Chain
 }
 
 // How says in what a record differs from what is usual.
@@ -93,6 +93,9 @@ func Key(label string) identity.SigningKey {
 	return identity.NewSigningKey(&seed)
 }
 
+// Knows reports whether a person of that name was drawn.
+func (w *World) Knows(name string) bool { return w.people[name] != nil }
+
 // Persona is the id of a person who was drawn.
 func (w *World) Persona(name string) protocol.ID {
 	w.tb.Helper()
@@ -124,12 +127,12 @@ func (w *World) Newcomer(name, invite string) []*protocol.Record {
 
 func (w *World) begin(name string, cosigner identity.SigningKey) []*protocol.Record {
 	w.tb.Helper()
-	p := &person{key: Key("persona/" + name)}
+	p := &person{key: Key("persona/" + name), next: Key("next/" + name)}
 	h := protocol.Header{
 		Metastate: w.Genesis.ID(), Kind: protocol.Inception, Key: p.key.Public(), Time: w.Time,
 		Cosigners: []identity.PublicKey{cosigner.Public()}, Parents: []protocol.ID{w.Genesis.ID()},
 	}
-	r := w.sign(h, identity.Inception{Next: identity.Commit(Key("next/" + name).Public()), Name: name}, nil, p.key, cosigner)
+	r := w.sign(h, identity.Inception{Next: identity.Commit(p.next.Public()), Name: name}, nil, p.key, cosigner)
 	p.id, p.chain = r.ID(), roll.Chain{Next: 1, Head: r.ID()}
 	w.people[name] = p
 	return []*protocol.Record{r, w.Grant(name, name, How{})}
@@ -153,6 +156,45 @@ func (w *World) Grant(name, device string, how How) *protocol.Record {
 	w.before["persona/"+name] = p.chain
 	p.chain = roll.Chain{Next: h.Seq + 1, Head: r.ID()}
 	return r
+}
+
+// Rotate draws a person's step to the key they committed to.
+func (w *World) Rotate(name string, how How) *protocol.Record {
+	w.tb.Helper()
+	w.Persona(name)
+	p := w.people[name]
+	was := *p
+	after := Key("after/" + protocol.ID(p.next.Public()).String())
+	if how.Persona != "" { // a thief of the next key goes another way
+		after = Key("thief/" + name)
+		how.Persona = ""
+	}
+	p.key, p.next = p.next, after
+	r := w.personaKey(name, protocol.Rotate, roll.RotateBody{Next: identity.Commit(after.Public())}, roll.Chain{}, how)
+	p.chain = roll.Chain{Next: 1, Head: r.ID()}
+	if how.Fork {
+		*p = was
+	}
+	return r
+}
+
+// Disown draws the revocation of a device by its persona.
+func (w *World) Disown(name string, body roll.RevokeBody, how How) *protocol.Record {
+	w.tb.Helper()
+	p := w.people[name]
+	r := w.personaKey(name, protocol.Revoke, body, p.chain, how)
+	p.chain = roll.Chain{Next: r.Header().Seq + 1, Head: r.ID()}
+	return r
+}
+
+func (w *World) personaKey(name string, kind protocol.Kind, body any, chain roll.Chain, how How) *protocol.Record {
+	w.tb.Helper()
+	p := w.people[name]
+	h := protocol.Header{
+		Metastate: w.Genesis.ID(), Kind: kind, Persona: p.id, Key: p.key.Public(), Time: w.Time,
+		Seq: chain.Next, Prev: chain.Head, Checkpoint: w.Ref, Parents: w.parents(protocol.ID{}, how),
+	}
+	return w.sign(h, body, nil, p.key)
 }
 
 // Record draws a control record by a device.

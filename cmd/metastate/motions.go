@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/node/httpapi"
+)
+
+func (a *app) rollSuspendCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "suspend PERSONA", Short: "Suspend a member for a while",
+		Long: "Suspend a member for a while: at once if you hold an office and they do not outrank you, otherwise once enough members have endorsed it.",
+		Args: arguments(1, 1),
+	}
+	reason := a.reason(c)
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).Suspend(ctx, args[0], *reason)
+	}, showRecord("The suspension is made. Whether it stands or waits for others: metastate roll motions"))
+}
+
+func (a *app) rollExpelCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "expel PERSONA", Short: "Ask that a member be expelled",
+		Long: "Ask that a member be expelled. It takes effect once more than half of the members have endorsed it; of an officer also once more than half of the others in the same office have, at least three of them.",
+		Args: arguments(1, 1),
+	}
+	reason := a.reason(c)
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).Expel(ctx, args[0], *reason)
+	}, showRecord("Others can endorse it: metastate roll motions"))
+}
+
+func (a *app) rollEndorseCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "endorse PERSONA", Short: "Endorse what waits about a persona",
+		Long: "Endorse what waits about a persona: their admission, or that they be suspended or expelled.",
+		Args: arguments(1, 1),
+	}
+	c.Flags().String("reason", "", "not kept: the reason is in the act that you endorse")
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+		return n.In(a.opts.metastate).Endorse(ctx, args[0])
+	}, showRecord("You have endorsed it."))
+}
+
+// reason adds the flag that acts against somebody need.
+func (a *app) reason(c *cobra.Command) *string {
+	reason := c.Flags().String("reason", "", "why, for every member to read")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if strings.TrimSpace(*reason) == "" {
+			return usage(c, "--reason is needed: why, for every member to read")
+		}
+		return nil
+	}
+	return reason
+}
+
+func (a *app) rollMotionsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "motions", Short: "List the acts that wait for endorsements", Args: arguments(0, 0)}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.MotionList, error) {
+		return n.In(a.opts.metastate).Motions(ctx)
+	}, func(p *page, v node.MotionList) {
+		var rows [][]string
+		for _, m := range v.Motions {
+			about := m.Office
+			if m.Persona != nil {
+				about = m.Persona.String()
+			}
+			have := fmt.Sprintf("%d of %d", m.Endorsed, m.Needs)
+			if m.BodyNeeds > 0 {
+				have += fmt.Sprintf(", or %d of %d in office", m.Body, m.BodyNeeds)
+			}
+			rows = append(rows, []string{m.Kind, about, have, when(m.Expires), orDash(m.Reason), m.Act.String()})
+		}
+		p.table("Nothing waits for endorsements.", []string{"ACT", "ABOUT", "ENDORSED", "LAPSES", "REASON", "RECORD"}, rows)
+	})
+}

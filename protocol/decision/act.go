@@ -1,0 +1,166 @@
+package decision
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+)
+
+// What a decision can do besides being a decision.
+const (
+	Expel = "expel" // a persona, by the class expulsion
+	Admit = "admit" // a persona that asked to join
+	Elect = "elect" // the winners to an office, by the class election
+	Amend = "amend" // the charter, by the class charter or entrenched
+)
+
+// EntrenchedGap is how long after the first vote on an entrenched article the
+// second may open, in seconds.
+const EntrenchedGap = 30 * 24 * 3600
+
+// An Act is what takes effect when its decision is in force (SPEC §8.4).
+type Act struct {
+	Kind    string           `cbor:"kind"`
+	Persona protocol.ID      `cbor:"persona,omitzero"`  // of expel and admit
+	Office  string           `cbor:"office,omitempty"`  // of elect; options are persona ids
+	Base    protocol.ID      `cbor:"base,omitzero"`     // of amend: the charter that it amends
+	Charter *charter.Charter `cbor:"charter,omitempty"` // of amend; in the state only its id is kept
+}
+
+func (a *Act) validate(b ProposeBody) error {
+	want := Act{Kind: a.Kind}
+	method := "yes-no"
+	switch a.Kind {
+	case Expel, Admit:
+		want.Persona = a.Persona
+		if a.Persona.IsZero() {
+			return errors.New("decision: the act names nobody")
+		}
+	case Elect:
+		want.Office, method = a.Office, "plurality"
+		if err := candidates(b.Options); err != nil {
+			return err
+		}
+	case Amend:
+		want.Base, want.Charter = a.Base, a.Charter
+		if a.Charter == nil || a.Base.IsZero() {
+			return errors.New("decision: an amendment gives the new charter and names the one that it amends")
+		}
+		if err := a.Charter.Validate(); err != nil {
+			return fmt.Errorf("decision: the new charter: %w", err)
+		}
+	default:
+		return fmt.Errorf("decision: no act %.20q in this version", a.Kind)
+	}
+	if *a != want {
+		return fmt.Errorf("decision: the act %s has fields of another", a.Kind)
+	}
+	if b.Method != method {
+		return fmt.Errorf("decision: the act %s is decided by the method %s", a.Kind, method)
+	}
+	return nil
+}
+
+// candidates requires that options are ids of personas, each once.
+func candidates(options []string) error {
+	seen := map[string]bool{}
+	for _, o := range options {
+		if id, err := protocol.ParseID(o); err != nil || id.String() != o || seen[o] {
+			return errors.New("decision: the options of an election are ids of personas, each once")
+		}
+		seen[o] = true
+	}
+	return nil
+}
+
+// class requires the class of decision that an act takes under the charter.
+func (f *fold) class(body ProposeBody) error {
+	if body.Act == nil {
+		return nil
+	}
+	switch a := body.Act; a.Kind {
+	case Expel:
+		if body.Class != charter.ClassExpulsion {
+			return errors.New("an expulsion is decided by the class expulsion")
+		}
+	case Elect:
+		office, ok := f.Charter.Office(a.Office)
+		if !ok || body.Class != charter.ClassElection || max(body.Seats, 1) > office.Seats {
+			return errors.New("an election fills an office of the charter, at most its seats, by the class election")
+		}
+	case Amend:
+		if want := charter.AmendedBy(*f.Charter, *a.Charter); body.Class != want && body.Class != charter.ClassEntrenched {
+			return fmt.Errorf("these changes of the charter are decided by the class %s", want)
+		}
+	}
+	return nil
+}
+
+// An amendment is a decision in force to change the charter.
+type amendment struct {
+	to  *charter.Charter
+	id  protocol.ID
+	yes uint64
+}
+
+// enact carries out a decision that comes into force.
+func (f *fold) enact(p *Poll) {
+	a := p.Body.Act
+	if a == nil || p.Result == nil {
+		return
+	}
+	switch a.Kind {
+	case Expel:
+		f.Roll = f.Roll.Expel(a.Persona, p.Proposal, f.Step)
+	case Admit:
+		f.Roll = f.Roll.Admit(a.Persona, p.Proposal, f.Step)
+	case Elect:
+		var elected []protocol.ID
+		for _, w := range p.Result.Winners {
+			id, err := protocol.ParseID(w)
+			if err == nil {
+				elected = append(elected, id)
+			}
+		}
+		f.Roll = f.Roll.Elect(a.Office, elected, p.Proposal, f.Step, f.Charter)
+	case Amend:
+		if a.Base != f.CharterID || p.Body.Class == charter.ClassEntrenched && !f.twice(p) {
+			return
+		}
+		f.amend = append(f.amend, amendment{p.amends, p.charter, p.Result.Votes[0].N})
+	}
+}
+
+// twice reports whether the same change of the charter was in force by a vote
+// that ended long enough before this one opened. If it was not, this is the
+// first.
+func (f *fold) twice(p *Poll) bool {
+	first, ok := f.s.firsts.Get(p.charter)
+	if ok && first.Base == p.Body.Act.Base && p.Opened >= first.At+EntrenchedGap {
+		return true
+	}
+	if !ok || first.Base != p.Body.Act.Base {
+		f.s.firsts = f.s.firsts.Put(p.charter, firstVote{Base: p.Body.Act.Base, At: f.Step.AsOf})
+	}
+	return false
+}
+
+// amended is the charter after the step: of rival amendments in one checkpoint
+// the one with more votes in favour, of equals neither.
+func (f *fold) amended() (*charter.Charter, protocol.ID) {
+	var best []amendment
+	for _, a := range f.amend {
+		switch {
+		case len(best) == 0 || a.yes > best[0].yes:
+			best = []amendment{a}
+		case a.yes == best[0].yes && a.id != best[0].id:
+			best = append(best, a)
+		}
+	}
+	if len(best) != 1 {
+		return f.Charter, f.CharterID
+	}
+	return best[0].to, best[0].id
+}

@@ -1,0 +1,56 @@
+package roll
+
+import (
+	"slices"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+)
+
+// Expel carries out a decision to expel a persona: what it did until the
+// checkpoint at which the decision takes effect stands.
+func (s State) Expel(persona, decision protocol.ID, at Step) State {
+	m := s.Member(persona)
+	if m == nil || m.Removed() {
+		return s
+	}
+	c := *m
+	c.Until, c.Offices, c.Approved = 0, nil, nil
+	return s.put(c.with(at, Expelled, protocol.Reason{Rule: RuleExpelled, Record: decision}))
+}
+
+// Admit carries out a decision to admit a persona that is pending or was
+// removed.
+func (s State) Admit(persona, decision protocol.ID, at Step) State {
+	m := s.Member(persona)
+	if m == nil || m.Standing() != Pending && !m.Removed() {
+		return s
+	}
+	return s.put(m.with(at, Full, protocol.Reason{Rule: RuleBallot, Record: decision}))
+}
+
+// Elect carries out an election: who held the office and was not elected again
+// loses it, and whoever was and is a member gets it for a term.
+func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID, at Step, c *charter.Charter) State {
+	o, ok := c.Office(office)
+	if !ok || uint64(len(elected)) > o.Seats {
+		return s
+	}
+	why := protocol.Reason{Rule: RuleElected, Record: decision}
+	for _, p := range slices.Clone(s.officers) {
+		if !slices.Contains(elected, p) {
+			s = s.take(p, office, why)
+		}
+	}
+	var until int64
+	if o.Term != 0 {
+		until = at.AsOf + o.Term
+	}
+	for _, p := range elected {
+		s = s.give(p, office, until, why, at)
+	}
+	return s
+}
+
+// Seat settles who signs the next checkpoint. It ends every step.
+func (s State) Seat(at Step) State { return s.seatClerks(at.AsOf) }

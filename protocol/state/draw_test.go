@@ -1,0 +1,205 @@
+package state_test
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
+)
+
+// how takes the words off the end of a line that say in what a record differs.
+func (p *play) how(args []string) (how statetest.How, rest []string) {
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "fork":
+			how.Fork = true
+		case "after":
+			i++
+			for l := range strings.SplitSeq(args[i], ",") {
+				how.After = append(how.After, p.record(l))
+			}
+		case "seq":
+			i++
+			how.Seq, _ = strconv.ParseUint(args[i], 10, 8)
+		case "as":
+			i++
+			how.Persona = args[i]
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return how, rest
+}
+
+func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
+	how, args := p.how(args)
+	arg := func(i int) string {
+		if i >= len(args) {
+			p.fail("a word is missing")
+		}
+		return args[i]
+	}
+	personas := func(names []string) (ids []protocol.ID) {
+		for _, n := range names {
+			ids = append(ids, p.w.Persona(n))
+		}
+		slices.SortFunc(ids, protocol.ID.Compare)
+		return ids
+	}
+	switch verb {
+	case "invite":
+		uses, _ := strconv.ParseUint(arg(0), 10, 64)
+		return p.w.Invite(by, label, uses, p.seconds(arg(1)), how)
+	case "revoke":
+		return p.w.Record(by, protocol.InviteRevoke, roll.InviteRevokeBody{Invite: p.record(arg(0)).ID()}, how)
+	case "admit":
+		return p.w.Admit(by, arg(0), arg(1), p.record(arg(1)).ID(), how)
+	case "approve":
+		return p.w.Approve(by, arg(0), how)
+	case "grant":
+		return p.w.Grant(by, arg(0), how)
+	case "suspend", "expel":
+		body := roll.RestrictBody{Persona: p.w.Persona(arg(0)), Reason: "harm"}
+		if len(args) > 2 { // upto LABEL
+			body.Cut = []roll.Place{p.place(arg(2))}
+		}
+		return p.w.Record(by, protocol.Kind(verb), body, how)
+	case "endorse":
+		return p.w.Record(by, protocol.Endorse, roll.EndorseBody{Act: p.record(arg(0)).ID()}, how)
+	case "recall": // OFFICE NAME,… for NAME,…
+		body := roll.RecallBody{Office: arg(0), Reason: "harm"}
+		for i, list := range args[1:] {
+			switch {
+			case list == "for" || list == "-":
+			case i == 0:
+				body.Out = personas(strings.Split(list, ","))
+			default:
+				for name := range strings.SplitSeq(list, ",") {
+					body.In = append(body.In, roll.Clerkship{Persona: p.w.Persona(name), Key: statetest.Key("device/" + name).Public()})
+				}
+				slices.SortFunc(body.In, func(a, b roll.Clerkship) int { return a.Persona.Compare(b.Persona) })
+			}
+		}
+		return p.w.Record(by, protocol.Recall, body, how)
+	case "resign":
+		return p.w.Record(by, protocol.Resign, roll.ResignBody{Office: arg(0)}, how)
+	case "serve":
+		return p.w.Record(by, protocol.Serve, roll.ServeBody{}, how)
+	case "rotate":
+		return p.w.Rotate(by, how)
+	case "disown": // DEVICE [upto LABEL|-] [spare LABEL]
+		body := roll.RevokeBody{Cut: roll.Place{Device: statetest.Key("device/" + arg(0)).Public()}}
+		if len(args) > 2 && arg(2) != "-" {
+			body.Cut = p.place(arg(2))
+		}
+		if len(args) > 4 {
+			body.Spare = []protocol.ID{p.record(arg(4)).ID()}
+		}
+		return p.w.Disown(by, body, how)
+	case "leave":
+		return p.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
+	case "appoint":
+		return p.w.Record(by, protocol.Appoint, roll.AppointBody{Office: arg(0), Personas: personas(args[1:])}, how)
+	case "propose":
+		body := decision.ProposeBody{Title: label, Method: "yes-no", Class: arg(0), Voting: p.seconds(arg(1)) - statetest.Start}
+		if len(args) > 2 {
+			p.effect(&body, args[2:])
+		}
+		return p.w.Record(by, protocol.Propose, body, how)
+	case "vote":
+		choice := arg(1)
+		if p.w.Knows(choice) {
+			choice = p.w.Persona(choice).String()
+		}
+		return p.w.Ballot(by, p.record(arg(0)).ID(), choice, how)
+	case "nonsense":
+		return p.w.Record(by, protocol.Kind(arg(0)), map[string]int{label: 1}, how)
+	}
+	p.fail("no such act")
+	return nil
+}
+
+// place is the end of a device's chain at one of its records.
+func (p *play) place(label string) roll.Place {
+	h := p.record(label).Header()
+	return roll.Place{Device: h.Key, Next: h.Seq + 1, Head: p.record(label).ID()}
+}
+
+// effect reads what a decision does: "expel NAME", "admit NAME",
+// "elect OFFICE SEATS NAME…", "amend PARAMETER".
+func (p *play) effect(body *decision.ProposeBody, words []string) {
+	body.Act = &decision.Act{Kind: words[0]}
+	switch words[0] {
+	case decision.Elect:
+		body.Method, body.Act.Office = "plurality", words[1]
+		body.Seats, _ = strconv.ParseUint(words[2], 10, 64)
+		for _, name := range words[3:] {
+			body.Options = append(body.Options, p.w.Persona(name).String())
+		}
+	case decision.Amend:
+		now := p.s.Charter()
+		next := *now
+		next.Offices, next.Classes = slices.Clone(now.Offices), slices.Clone(now.Classes)
+		p.parameter(&next, words[1])
+		body.Act.Base, body.Act.Charter = now.ID(), &next
+	default:
+		body.Act.Persona = p.w.Persona(words[1])
+	}
+}
+
+// parameter changes the charter: "suspend=72h", "clerk.seats=3",
+// "ordinary.contest=1h".
+func (p *play) parameter(ch *charter.Charter, word string) {
+	name, value, _ := strings.Cut(word, "=")
+	of, field, _ := strings.Cut(name, ".")
+	n, _ := strconv.ParseUint(value, 10, 64)
+	duration := func() int64 { return p.seconds(value) - statetest.Start }
+	if i := slices.IndexFunc(ch.Offices, func(o charter.Office) bool { return o.Name == of }); i >= 0 {
+		if field == "term" {
+			ch.Offices[i].Term = duration()
+		} else {
+			ch.Offices[i].Seats = n
+		}
+		return
+	}
+	if i := slices.IndexFunc(ch.Classes, func(c charter.Class) bool { return c.Name == of }); i >= 0 {
+		c := &ch.Classes[i]
+		periods := map[string]*int64{"discussion": &c.Discussion, "freeze": &c.Freeze, "voting": &c.Voting, "contest": &c.Contest, "exit": &c.Exit}
+		switch {
+		case periods[field] != nil:
+			*periods[field] = duration()
+		case field == "quorum":
+			c.Quorum, _ = charter.ParseFraction(value)
+		case field == "of":
+			c.Of = value
+		default:
+			p.fail("no such parameter")
+		}
+		return
+	}
+	switch name {
+	case "suspend":
+		ch.Suspend = duration()
+	case "policy":
+		ch.Admission.Policy = value
+	case "invites":
+		ch.Admission.Invites = value
+	case "registrars":
+		ch.Admission.Registrars = n
+	case "vouch": // NEEDS/AGE/CAP
+		x := strings.Split(value, "/")
+		ch.Admission.Policy = charter.PolicyVouch
+		ch.Admission.Vouch.Needs, _ = strconv.ParseUint(x[0], 10, 64)
+		ch.Admission.Vouch.Age = p.seconds(x[1]) - statetest.Start
+		ch.Admission.Vouch.Cap, _ = strconv.ParseUint(x[2], 10, 64)
+	case "statutes":
+		ch.Statutes = strings.ReplaceAll(value, "_", " ")
+	default:
+		p.fail("no such parameter")
+	}
+}
