@@ -107,7 +107,7 @@ func TestRivalsShownApart(t *testing.T) {
 	if d := w.deliver(two, x, z, y); d.taken != 2 || len(d.refused) != 1 {
 		t.Fatalf("a third rival: %+v", d)
 	}
-	n, ok, err := one.propose()
+	n, ok, err := one.propose(protocol.ID{})
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}

@@ -75,8 +75,15 @@ func (c *clerk) poke() {
 
 // receive queues a message from another clerk, as it came.
 func (c *clerk) receive(raw []byte) error {
-	tip := c.ledger.currentTip()
-	msg, err := checkpoint.ParseMessage(c.ledger.metastate, tip.Clerks(), raw)
+	clerks := c.ledger.currentTip().Clerks()
+	if era := checkpoint.EraOf(raw); !era.IsZero() {
+		act, successors := c.ledger.recall()
+		if act != era {
+			return nil // it may be known here later; messages are sent again
+		}
+		clerks = successors
+	}
+	msg, err := checkpoint.ParseMessage(c.ledger.metastate, clerks, raw)
 	if err != nil {
 		return err
 	}
@@ -108,9 +115,11 @@ type heightDriver struct {
 	ctx     context.Context
 	machine *checkpoint.Machine
 	height  uint64
-	began   time.Time // of the height here
-	sent    time.Time // own messages, last
-	tries   uint64    // broadcasts so far, in this run from a random start
+	era     protocol.ID        // the recall under which it works, zero if there is none
+	clerks  []checkpoint.Clerk // who agree
+	began   time.Time          // of the height here
+	sent    time.Time          // own messages, last
+	tries   uint64             // broadcasts so far, in this run from a random start
 	asked   []checkpoint.Judge
 	need    *checkpoint.NeedValue
 	timers  []*time.Timer
@@ -121,11 +130,16 @@ type heightDriver struct {
 // turn does what there is to do and returns when to look again.
 func (h *heightDriver) turn() time.Duration {
 	tip := h.ledger.currentTip()
-	if h.height != tip.Ref().Height+1 {
-		h.reset(tip)
+	era, clerks := h.ledger.recall()
+	if era.IsZero() {
+		clerks = tip.Clerks()
 	}
+	if h.height != tip.Ref().Height+1 || h.era != era {
+		h.reset(tip, era)
+	}
+	h.clerks = clerks
 	inputs := h.take()
-	if h.stuck != nil || !h.isClerk(tip) || h.muted(tip) {
+	if h.stuck != nil || !h.isClerk() || h.muted(tip) {
 		return watch
 	}
 	if h.machine == nil && (len(inputs) > 0 || h.mayBegin(tip)) {
@@ -158,9 +172,9 @@ func (h *heightDriver) nextLook() time.Duration {
 	return d
 }
 
-func (h *heightDriver) isClerk(tip checkpoint.Tip) bool {
+func (h *heightDriver) isClerk() bool {
 	key := h.device.Public()
-	return slices.ContainsFunc(tip.Clerks(), func(c checkpoint.Clerk) bool { return c.Key == key })
+	return slices.ContainsFunc(h.clerks, func(c checkpoint.Clerk) bool { return c.Key == key })
 }
 
 // muted reports whether this clerk signs nothing because its store was rebuilt
@@ -193,22 +207,24 @@ func (h *heightDriver) muted(tip checkpoint.Tip) bool {
 // mayBegin reports whether a checkpoint is worth making now.
 func (h *heightDriver) mayBegin(tip checkpoint.Tip) bool {
 	wait := gather
-	if len(tip.Clerks()) > 1 {
+	if len(h.clerks) > 1 {
 		wait = spacing
 	}
 	return time.Since(h.began) >= wait && h.ledger.hasWork()
 }
 
-// reset leaves a height that is over.
-func (h *heightDriver) reset(tip checkpoint.Tip) {
-	h.stop()
-	if h.height > 0 {
-		if err := h.ledger.store.DeletePrivate(votesKey(h.height)); err != nil {
-			h.log.Warn("deleting what was signed at an earlier height", "cause", err)
+// reset leaves a height that is over, or turns to or from a recall at the same
+// height: what was signed there stays, in case the recall comes to nothing.
+func (h *heightDriver) reset(tip checkpoint.Tip, era protocol.ID) {
+	if next := tip.Ref().Height + 1; h.height > 0 && h.height != next {
+		for _, key := range h.ledger.store.PrivateKeys(votesKey(h.height, protocol.ID{})) {
+			if err := h.ledger.store.DeletePrivate(key); err != nil {
+				h.log.Warn("deleting what was signed at an earlier height", "cause", err)
+			}
 		}
 	}
-	h.machine, h.asked, h.need, h.timers = nil, nil, nil, nil
-	h.height, h.began = tip.Ref().Height+1, time.Now()
+	h.drop()
+	h.height, h.era = tip.Ref().Height+1, era
 }
 
 // drop ends the machine without leaving the height. It is taken up again from
@@ -225,15 +241,22 @@ func (h *heightDriver) stop() {
 	}
 }
 
-func votesKey(height uint64) string { return fmt.Sprintf("%s%d", privVotes, height) }
+// votesKey names what was signed at a height, under a recall or not.
+func votesKey(height uint64, era protocol.ID) string {
+	key := fmt.Sprintf("%s%d/", privVotes, height)
+	if !era.IsZero() {
+		key += era.String()
+	}
+	return key
+}
 
 // begin makes the machine: as it was left if this clerk has signed anything at
 // this height, whatever happened since.
 func (h *heightDriver) begin(tip checkpoint.Tip) {
 	cfg := checkpoint.Config{
-		Metastate: h.ledger.metastate, Height: h.height, Prev: tip.Ref().ID, Clerks: tip.Clerks(), Signer: h.device,
+		Metastate: h.ledger.metastate, Height: h.height, Prev: tip.Ref().ID, Era: h.era, Clerks: h.clerks, Signer: h.device,
 	}
-	record, err := h.ledger.store.Private(votesKey(h.height))
+	record, err := h.ledger.store.Private(votesKey(h.height, h.era))
 	var m *checkpoint.Machine
 	if err == nil {
 		m, err = checkpoint.Resume(cfg, record)
@@ -294,7 +317,7 @@ func (h *heightDriver) help(height uint64) {
 func (h *heightDriver) carryOut(out checkpoint.Output) {
 	switch out := out.(type) {
 	case checkpoint.Persist:
-		if err := h.ledger.store.PutPrivate(votesKey(h.height), out.Record); err != nil {
+		if err := h.ledger.store.PutPrivate(votesKey(h.height, h.era), out.Record); err != nil {
 			// Nothing of it was sent. Begin again from what is durable, later.
 			h.log.Error("a clerk's vote could not be made durable; trying again", "cause", err)
 			h.drop()
@@ -344,7 +367,7 @@ func (h *heightDriver) decided(cert checkpoint.Certificate) {
 // as they can be given now. Answers may raise further questions.
 func (h *heightDriver) answer() {
 	if need := h.need; need != nil && h.machine != nil {
-		next, ok, err := h.ledger.propose()
+		next, ok, err := h.ledger.propose(h.era)
 		switch {
 		case err != nil:
 			h.log.Error("making a checkpoint failed", "cause", err)

@@ -85,7 +85,7 @@ func TestClerkGoesOn(t *testing.T) {
 			x = w.follows(l, "more", i, prev, parent)
 			w.took(l, 1, x)
 		}
-		h.reset(l.currentTip())
+		h.reset(l.currentTip(), protocol.ID{})
 		h.began = time.Now().Add(-time.Hour)
 		h.turn()
 		if l.tip.Ref().Height != 2+i {

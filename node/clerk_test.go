@@ -24,7 +24,7 @@ func (w *realm) driver(l *ledger, device identity.Signer) (h *heightDriver, sent
 		send: func(parts [][]byte) { *sent += len(parts) }, synced: func() bool { return false },
 		announce: func(uint64) {}, ahead: func() {},
 	}}
-	h.reset(l.currentTip())
+	h.reset(l.currentTip(), protocol.ID{})
 	h.began = time.Now().Add(-time.Hour)
 	w.t.Cleanup(h.stop)
 	return h, sent
@@ -78,7 +78,7 @@ func TestClerkResumes(t *testing.T) {
 	for _, out := range outputs {
 		if p, ok := out.(checkpoint.Persist); ok {
 			saved++
-			if err := l.store.PutPrivate(votesKey(2), p.Record); err != nil {
+			if err := l.store.PutPrivate(votesKey(2, protocol.ID{}), p.Record); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,7 +96,7 @@ func TestClerkResumes(t *testing.T) {
 
 	l = w.ledger()
 	w.took(l, 1, x)
-	if err := l.store.PutPrivate(votesKey(2), []byte("torn")); err != nil {
+	if err := l.store.PutPrivate(votesKey(2, protocol.ID{}), []byte("torn")); err != nil {
 		t.Fatal(err)
 	}
 	h, sent := w.driver(l, w.device)

@@ -91,7 +91,7 @@ func (s *shelf) stopped(when string, ref protocol.Ref, over checkpoint.Certifica
 	if snap.Ref != ref {
 		s.t.Errorf("%s: at checkpoint %d", when, snap.Ref.Height)
 	}
-	if _, ok, err := s.propose(); ok || err != nil || s.hasWork() {
+	if _, ok, err := s.propose(protocol.ID{}); ok || err != nil || s.hasWork() {
 		s.t.Errorf("%s: this clerk proposes: %v", when, err)
 	}
 	kept, err := s.ledger.store.Private(privDisputed + over.ID().String())

@@ -18,12 +18,15 @@ const (
 // finality is how far a ledger's checkpoints go, and what stands in the way of
 // the next. Its ledger locks.
 type finality struct {
-	tip     checkpoint.Tip
-	heights []protocol.ID                     // id of the checkpoint at index+1
-	chunks  chunkCache                        // lists of ids that values name
-	trouble error                             // why finality stopped; nil if it has not
-	wanted  map[uint64]checkpoint.Certificate // certificates that wait for records
-	needed  map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
+	tip      checkpoint.Tip
+	heights  []protocol.ID                     // id of the checkpoint at index+1
+	chunks   chunkCache                        // lists of ids that values name
+	trouble  error                             // why finality stopped; nil if it has not
+	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
+	needed   map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
+	recalls  map[protocol.ID]time.Time         // recalls that could be carried out, and since when
+	replayed time.Time                         // when a certificate under a recall was last checked against the past
+	back     uint64                            // how many heights to ask for again: others may be on another branch
 }
 
 func newFinality() finality {
@@ -44,12 +47,39 @@ func (f *finality) CheckpointID(height uint64) (protocol.ID, bool) {
 // certificates before it.
 var errWaiting = errors.New("node: the certificate waits for what it covers")
 
+// errBranch says that a certificate is of another branch of checkpoints, or
+// forged. Those before it tell.
+var errBranch = errors.New("node: the certificate does not extend the checkpoints held")
+
+// maxBack bounds the certificates asked for again to find where branches part.
+const maxBack = 64
+
+// doubt asks for more of the certificates before, twice as many each time.
+// Caller holds mu.
+func (l *ledger) doubt() error {
+	l.back = min(max(1, 2*l.back), maxBack)
+	return errBranch
+}
+
+// wants is the first height whose certificate to ask others for.
+func (l *ledger) wants() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	height := l.tip.Ref().Height
+	return height - min(l.back, height) + 1
+}
+
 // Clock bounds on a fresh proposal, and how long a record must have been held
 // for its omission to count (SPEC §7.3).
 const (
 	maxAhead  = 60 * time.Second
 	maxBehind = 60 * time.Second
 	omission  = 2 * time.Second
+
+	// recallPatience is how long the clerks in force have to cover a recall
+	// before those whom it names do it themselves.
+	recallPatience = 10 * time.Second
+	replayEvery    = 10 * time.Second
 )
 
 // finalise takes in a certificate: verified against the clerks in force, its
@@ -82,6 +112,8 @@ func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
 	case v.Height > next:
 		l.wanted[v.Height] = cert
 		return false, errWaiting
+	case v.Prev != l.tip.Ref().ID:
+		return false, l.doubt()
 	}
 	moved, err = l.advance(cert)
 	if errors.Is(err, errWaiting) {
@@ -120,14 +152,63 @@ func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error 
 	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
 		return nil
 	}
+	_, own, err := l.certificateAt(v.Height)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !own.Era().IsZero() && v.Era().IsZero():
+		return nil // of clerks whom the roll recalled before it: void
+	case own.Era().IsZero() && !v.Era().IsZero():
+		return l.overruled(cert, v)
+	case !v.Era().IsZero():
+		return l.dispute(cert, fmt.Errorf("two recalls both made a checkpoint %d", v.Height))
+	}
 	clerks, err := l.clerksOf(v.Height)
 	if err != nil {
 		return err
 	}
 	if _, err := cert.Verify(l.metastate, clerks); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", l.doubt(), err)
 	}
 	return l.dispute(cert, fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height))
+}
+
+// overruled checks a certificate under a recall for a height that the clerks
+// recalled made final here already. If it holds, this node followed them beyond
+// where the roll recalled them: it stops and keeps both.
+func (l *ledger) overruled(cert checkpoint.Certificate, v checkpoint.Value) error {
+	// It costs a replay: who forges such certificates gets one now and then.
+	if l.now().Sub(l.replayed) < replayEvery {
+		return errWaiting
+	}
+	l.replayed = l.now()
+	tip, err := l.replayTo(v.Height - 1)
+	if err != nil {
+		return err
+	}
+	sets, err := v.NewlyCovered(l.chunk)
+	if err != nil {
+		return errWaiting
+	}
+	var recs []*protocol.Record
+	for _, set := range sets {
+		for _, id := range set.IDs {
+			r, err := l.record(id)
+			if err != nil {
+				return errWaiting
+			}
+			recs = append(recs, r)
+		}
+	}
+	next, err := tip.Apply(v, recs)
+	if err != nil {
+		return err
+	}
+	if _, err := cert.Verify(l.metastate, next.Signers()); err != nil {
+		return err
+	}
+	return l.dispute(cert, fmt.Errorf("more than half of the members recalled the clerks at checkpoint %d, and this node holds later ones of theirs", v.Height-1))
 }
 
 // clerksOf are those who sign the checkpoint at a height that is final here.
@@ -190,11 +271,18 @@ func (l *ledger) disputed() {
 
 // advance applies the next certificate. Caller holds mu.
 func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
-	v, err := cert.Verify(l.metastate, l.tip.Clerks())
+	v, err := checkpoint.ParseValue(cert.Value)
 	if err != nil {
 		return false, err
 	}
-	recs, err := l.covered(v, true)
+	// Who signs under a recall follows from the records it covers.
+	recalled := !v.Era().IsZero()
+	if !recalled {
+		if _, err := cert.Verify(l.metastate, l.tip.Clerks()); err != nil {
+			return false, err
+		}
+	}
+	recs, err := l.covered(v, !recalled)
 	if !errors.Is(err, errWaiting) {
 		delete(l.wanted, v.Height)
 	}
@@ -202,6 +290,12 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 		return false, err
 	}
 	next, err := l.tip.Apply(v, recs)
+	if err == nil && recalled {
+		_, err = cert.Verify(l.metastate, next.Signers())
+	}
+	if err != nil && recalled {
+		return false, err // nobody in force stands behind it
+	}
 	if err != nil {
 		// A quorum of clerks stands behind what does not follow. Going on would
 		// split the metastate without anyone noticing.
@@ -288,7 +382,7 @@ func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value
 func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	l.tip = next.Tip
 	l.heights = append(l.heights, next.Tip.Ref().ID)
-	l.snap = nil
+	l.snap, l.back = nil, 0
 	for _, r := range recs {
 		l.settle(r)
 	}

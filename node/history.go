@@ -37,6 +37,11 @@ func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
 	if tip := l.currentTip(); height == tip.Ref().Height {
 		return tip, nil
 	}
+	return l.replayTo(height)
+}
+
+// replayTo is tipAt, from the genesis on. It reads nothing that mu guards.
+func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
 	genesis, err := l.record(l.metastate)
 	if err != nil {
 		return checkpoint.Tip{}, err

@@ -8,9 +8,9 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
-// propose makes the next value, or ok false if there is nothing to cover and
+// propose makes the next value, under a recall if it is not zero, or ok false if there is nothing to cover and
 // nothing due.
-func (l *ledger) propose() (n checkpoint.Next, ok bool, err error) {
+func (l *ledger) propose(recall protocol.ID) (n checkpoint.Next, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.due() {
@@ -20,7 +20,11 @@ func (l *ledger) propose() (n checkpoint.Next, ok bool, err error) {
 	for _, r := range l.open {
 		recs = append(recs, r.Record)
 	}
-	n, err = l.tip.Propose(recs, l.now().Unix())
+	if recall.IsZero() {
+		n, err = l.tip.Propose(recs, l.now().Unix())
+	} else {
+		n, err = l.tip.ProposeUnder(recall, recs, l.now().Unix())
+	}
 	if err != nil {
 		return n, false, err
 	}
@@ -30,6 +34,49 @@ func (l *ledger) propose() (n checkpoint.Next, ok bool, err error) {
 		}
 	}
 	return n, true, nil
+}
+
+// recall is the recall of clerks that those in force have left uncovered for
+// too long, and its successors; zero if there is none. Of several the lowest:
+// the members who endorsed both must choose.
+func (l *ledger) recall() (act protocol.ID, successors []checkpoint.Clerk) {
+	if !l.recallOpen() {
+		return act, nil
+	}
+	list := l.Snapshot().View.Roll().JustRecalled()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := map[protocol.ID]time.Time{}
+	for _, r := range list {
+		at, ok := l.recalls[r.Act]
+		if !ok {
+			at = l.now()
+		}
+		seen[r.Act] = at
+		if act.IsZero() && l.now().Sub(at) >= recallPatience {
+			act, successors = r.Act, checkpoint.Successors(r)
+		}
+	}
+	l.recalls = seen
+	return act, successors
+}
+
+// recallOpen reports whether any recall is held and not carried out: only then
+// is the view worth making to look for one.
+func (l *ledger) recallOpen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.open {
+		if r.Kind() == protocol.Recall {
+			return true
+		}
+	}
+	for _, m := range l.tip.State().Roll().Motions() {
+		if m.Kind == protocol.Recall {
+			return true
+		}
+	}
+	return false
 }
 
 // due reports whether a checkpoint has work: records that could be covered, or

@@ -167,7 +167,7 @@ func TestWorkForACheckpoint(t *testing.T) {
 	clock(l, now)
 	work := func(when string, want bool) {
 		t.Helper()
-		n, ok, err := l.propose()
+		n, ok, err := l.propose(protocol.ID{})
 		if l.hasWork() != want || ok != want || err != nil {
 			t.Errorf("%s: work %t, proposes %t, %v", when, l.hasWork(), ok, err)
 		}

@@ -141,7 +141,7 @@ func (r *replica) certificate(b []byte) error {
 		return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
 	}
 	err = r.ledger.finalise(cert)
-	if errors.Is(err, errWaiting) {
+	if errors.Is(err, errWaiting) || errors.Is(err, errBranch) {
 		r.fetch()
 		return nil
 	}
@@ -197,8 +197,14 @@ func (r *replica) seal(kind p2p.Kind, contents ...[]byte) [][]byte {
 	return frames
 }
 
-// Height is that of the latest certificate held.
-func (r *replica) Height() uint64 { return r.ledger.currentTip().Ref().Height }
+// Tip is the height of the latest certificate held, and the id of its value.
+func (r *replica) Tip() (height uint64, id [32]byte) {
+	ref := r.ledger.currentTip().Ref()
+	return ref.Height, ref.ID
+}
+
+// Wants is the first height whose certificate is asked for.
+func (r *replica) Wants() uint64 { return r.ledger.wants() }
 
 // Control names the control plane's set.
 func (r *replica) Control() protocol.ID { return r.ledger.metastate }

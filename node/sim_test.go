@@ -29,6 +29,7 @@ type town struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	homes []*home
+	panel int // so many homes hear what clerks agree about
 	log   *slog.Logger
 
 	invite protocol.ID         // that all joined by
@@ -65,7 +66,7 @@ const (
 func newTown(t testing.TB, n int, seed uint64) *town {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &town{
-		t: t, ctx: ctx, stop: stop, rng: rand.New(rand.NewPCG(seed, 0)), side: make([]int, n),
+		t: t, ctx: ctx, stop: stop, rng: rand.New(rand.NewPCG(seed, 0)), side: make([]int, n), panel: townClerks,
 		log: slog.New(slog.DiscardHandler), drawer: &vault.Contents{Entropy: identity.GenerateEntropy()},
 	}
 	founder := w.found()
@@ -96,6 +97,11 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 		h.open(st)
 		if h.i < 2*n/3 {
 			h.begins(founder, past)
+		}
+		if h.i < townClerks {
+			if _, err := h.c.act(protocol.Serve, roll.ServeBody{}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for _, h := range w.homes {
@@ -178,7 +184,7 @@ func (w *town) admit(by *home) vault.Daily {
 // finalise makes a checkpoint of all there is, while one clerk is a quorum.
 func (h *home) finalise() {
 	h.t.Helper()
-	next, ok, err := h.c.ledger.propose()
+	next, ok, err := h.c.ledger.propose(protocol.ID{})
 	if err != nil || !ok {
 		h.t.Fatal("nothing to make final: ", err)
 	}
@@ -250,8 +256,8 @@ func (h *home) begins(founder *home, past []*protocol.Record) {
 		h.t.Fatal(err, d.refused)
 	}
 	h.pull(founder, 1) // the checkpoints
-	if h.c.replica.Height() != founder.c.replica.Height() {
-		h.t.Fatalf("home %d begins at height %d, the founder at %d", h.i, h.c.replica.Height(), founder.c.replica.Height())
+	if h.c.ledger.currentTip().Ref() != founder.c.ledger.currentTip().Ref() {
+		h.t.Fatalf("home %d begins at height %d, the founder at %d", h.i, h.c.ledger.currentTip().Ref().Height, founder.c.ledger.currentTip().Ref().Height)
 	}
 }
 

@@ -115,7 +115,7 @@ func (m *Machine) ballotsAt(round uint32) *ballots {
 
 // receive files a message.
 func (m *Machine) receive(msg *Message) Verdict {
-	if msg == nil || msg.metastate != m.cfg.Metastate {
+	if msg == nil || msg.metastate != m.cfg.Metastate || msg.header.Era != m.cfg.Era {
 		return Foreign
 	}
 	h := msg.header

@@ -117,7 +117,7 @@ func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error
 	if _, q := Quorum(len(clerks)); len(c.Signatures) < q {
 		return Value{}, fmt.Errorf("%w: %d of %d", ErrNoQuorum, len(c.Signatures), q)
 	}
-	h := Header{Kind: KindPrecommit, Height: v.Height, Round: c.Round, Value: c.ID()}
+	h := Header{Kind: KindPrecommit, Height: v.Height, Round: c.Round, Value: c.ID(), Era: v.Era()}
 	msg := signingBytes(metastate, h)
 	for _, s := range c.Signatures {
 		if int(s.Clerk) >= len(clerks) || !identity.Verify(clerks[s.Clerk].Key, msg, s.Sig[:]) {

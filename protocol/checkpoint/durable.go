@@ -179,7 +179,7 @@ func (m *Machine) restoreVotes(raw [][]byte, fits func(Header) bool) ([]*Message
 		if err != nil {
 			return nil, err
 		}
-		if h := msg.header; h.Height != m.cfg.Height || !fits(h) || m.file(msg) != Accepted {
+		if h := msg.header; h.Height != m.cfg.Height || h.Era != m.cfg.Era || !fits(h) || m.file(msg) != Accepted {
 			return nil, fmt.Errorf("%w: a vote out of place", ErrMalformed)
 		}
 		out = append(out, msg)
@@ -207,7 +207,7 @@ func (m *Machine) restoreOwn(w wireRecord) (err error) {
 			return err
 		}
 		h := msg.header
-		fits := h.Height == m.cfg.Height && h.Round == w.Round && h.Clerk == m.self && h.Kind > last
+		fits := h.Height == m.cfg.Height && h.Era == m.cfg.Era && h.Round == w.Round && h.Clerk == m.self && h.Kind > last
 		last = h.Kind
 		if v := m.file(msg); !fits || (v != Accepted && v != Duplicate) {
 			return fmt.Errorf("%w: a message of its own out of place", ErrMalformed)

@@ -28,12 +28,14 @@ type Evidence struct {
 	Clerk         int // index in the clerk set
 	Height        uint64
 	Round         uint32
-	First, Second Claim // by rising value, then valid round
+	Era           protocol.ID // as of the messages
+	First, Second Claim       // by rising value, then valid round
 }
 
 type wireEvidence struct {
 	Kind   Kind         `cbor:"t"`
 	Clerk  uint8        `cbor:"c"`
+	Era    *protocol.ID `cbor:"e,omitempty"`
 	Height uint64       `cbor:"h"`
 	Round  uint32       `cbor:"r"`
 	Claims [2]wireClaim `cbor:"x"`
@@ -53,9 +55,16 @@ func ParseEvidence(b []byte) (Evidence, error) {
 		return e, fmt.Errorf("checkpoint: parsing evidence: %w: over %d bytes", ErrMalformed, MaxEvidenceSize)
 	}
 	d := newDecoder(b)
-	d.open(5, 5)
+	pairs := d.open(5, 6)
 	d.key("c")
 	e.Clerk = int(d.uint(MaxClerks - 1))
+	if d.optional("e") {
+		e.Era = d.link()
+		pairs--
+	}
+	if pairs != 5 {
+		d.fail("fields of something else")
+	}
 	d.key("h")
 	e.Height = d.uint(math.MaxUint64)
 	d.key("r")
@@ -123,6 +132,9 @@ func (c Claim) before(d Claim) bool {
 // value's Evidence names.
 func (e Evidence) Encode() []byte {
 	w := wireEvidence{Kind: e.Kind, Clerk: uint8(e.Clerk), Height: e.Height, Round: e.Round}
+	if !e.Era.IsZero() {
+		w.Era = &e.Era
+	}
 	for i, c := range []Claim{e.First, e.Second} {
 		w.Claims[i].Sig = c.Sig[:]
 		if !c.Value.IsZero() {
@@ -147,7 +159,7 @@ func (e Evidence) Verify(metastate protocol.ID, clerks []Clerk) (Clerk, error) {
 	}
 	clerk := clerks[e.Clerk]
 	for _, c := range []Claim{e.First, e.Second} {
-		h := Header{Kind: e.Kind, Height: e.Height, Round: e.Round, Value: c.Value, ValidRound: c.ValidRound}
+		h := Header{Kind: e.Kind, Height: e.Height, Round: e.Round, Value: c.Value, ValidRound: c.ValidRound, Era: e.Era}
 		if !identity.Verify(clerk.Key, signingBytes(metastate, h), c.Sig[:]) {
 			return Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w", ErrSignature)
 		}
@@ -165,7 +177,7 @@ func orderedEvidence(h Header, x, y Claim) Evidence {
 	if y.before(x) {
 		x, y = y, x
 	}
-	return Evidence{Kind: h.Kind, Clerk: h.Clerk, Height: h.Height, Round: h.Round, First: x, Second: y}
+	return Evidence{Kind: h.Kind, Clerk: h.Clerk, Height: h.Height, Round: h.Round, Era: h.Era, First: x, Second: y}
 }
 
 func (m *Message) claim() Claim {
@@ -181,7 +193,7 @@ func (m *Message) claim() Claim {
 func Conflict(a, b Certificate) []Evidence {
 	v, err := ParseValue(a.Value)
 	w, err2 := ParseValue(b.Value)
-	if err != nil || err2 != nil || v.Height != w.Height || a.Round != b.Round || a.ID() == b.ID() {
+	if err != nil || err2 != nil || v.Height != w.Height || v.Era() != w.Era() || a.Round != b.Round || a.ID() == b.ID() {
 		return nil
 	}
 	var out []Evidence
@@ -190,7 +202,7 @@ func Conflict(a, b Certificate) []Evidence {
 			if x.Clerk != y.Clerk {
 				continue
 			}
-			h := Header{Kind: KindPrecommit, Clerk: int(x.Clerk), Height: v.Height, Round: a.Round}
+			h := Header{Kind: KindPrecommit, Clerk: int(x.Clerk), Height: v.Height, Round: a.Round, Era: v.Era()}
 			out = append(out, orderedEvidence(h,
 				Claim{Value: a.ID(), ValidRound: NoRound, Sig: x.Sig},
 				Claim{Value: b.ID(), ValidRound: NoRound, Sig: y.Sig}))

@@ -15,6 +15,7 @@ type Config struct {
 	Metastate protocol.ID
 	Height    uint64          // from 1
 	Prev      protocol.ID     // the final value at Height−1; zero at height 1
+	Era       protocol.ID     // the recall that made Clerks, zero if they are those in force
 	Clerks    []Clerk         // in force at Height, all machines in the same order
 	Signer    identity.Signer // of one of Clerks; nil only watches
 	Timeouts  Timeouts
@@ -226,7 +227,7 @@ func (m *Machine) send(h Header, value []byte) {
 	if m.self < 0 {
 		return
 	}
-	h.Clerk, h.Height, h.Round = m.self, m.cfg.Height, m.at.round
+	h.Clerk, h.Height, h.Round, h.Era = m.self, m.cfg.Height, m.at.round, m.cfg.Era
 	msg := m.ballotsAt(h.Round).first(h.Kind, m.self)
 	if msg == nil {
 		msg = signMessage(m.cfg.Signer, m.cfg.Metastate, h, value, m.cfg.Prev)

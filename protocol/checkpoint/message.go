@@ -44,6 +44,7 @@ const (
 	NoRound = -1
 
 	signDomain = "metastate/agree/v1"
+	eraDomain  = "metastate/agree/recall/v1"
 )
 
 // Header is what a message says, without the bytes of the value.
@@ -54,6 +55,7 @@ type Header struct {
 	Round      uint32
 	ValidRound int64       // proposals: the round whose prevotes carry the value, or NoRound
 	Value      protocol.ID // zero: nil, in a vote
+	Era        protocol.ID // the recall under which the clerks sign, zero if they are those in force
 }
 
 // Message is a signed message of the agreement. There are two ways to one: a
@@ -83,6 +85,7 @@ func (m *Message) ProposedValue() []byte { return m.value }
 type wireMessage struct {
 	Kind       Kind         `cbor:"t"`
 	Clerk      uint8        `cbor:"c"`
+	Era        *protocol.ID `cbor:"e,omitempty"`
 	Height     uint64       `cbor:"h"`
 	Round      uint32       `cbor:"r"`
 	Sig        []byte       `cbor:"s"`
@@ -92,11 +95,19 @@ type wireMessage struct {
 }
 
 // signingBytes is what a clerk signs (SPEC §7.4): the domain, the metastate,
-// and every field that a message has, each of fixed length.
+// and every field that a message has, each of fixed length. Under a recall the
+// domain is another and the recall is named, so that nothing a clerk signs there
+// speaks against what they sign as one of the clerks in force.
 func signingBytes(metastate protocol.ID, h Header) []byte {
-	b := make([]byte, 0, 128)
-	b = append(b, signDomain...)
-	b = append(b, metastate[:]...)
+	b := make([]byte, 0, 160)
+	if h.Era.IsZero() {
+		b = append(b, signDomain...)
+		b = append(b, metastate[:]...)
+	} else {
+		b = append(b, eraDomain...)
+		b = append(b, metastate[:]...)
+		b = append(b, h.Era[:]...)
+	}
 	b = append(b, byte(h.Kind))
 	b = binary.BigEndian.AppendUint64(b, h.Height)
 	b = binary.BigEndian.AppendUint32(b, h.Round)
@@ -118,6 +129,9 @@ func signMessage(signer identity.Signer, metastate protocol.ID, h Header, value 
 
 func encodeMessage(h Header, sig [identity.SignatureSize]byte, value []byte) []byte {
 	w := wireMessage{Kind: h.Kind, Clerk: uint8(h.Clerk), Height: h.Height, Round: h.Round, Sig: sig[:], Value: value}
+	if !h.Era.IsZero() {
+		w.Era = &h.Era
+	}
 	if h.Kind != KindProposal && !h.Value.IsZero() {
 		w.Vote = &h.Value
 	}
@@ -150,6 +164,16 @@ func ParseMessage(metastate protocol.ID, clerks []Clerk, b []byte) (*Message, er
 	return m, nil
 }
 
+// EraOf is the recall that an encoded message names, zero if it names none or is
+// no message.
+func EraOf(b []byte) protocol.ID {
+	m, err := decodeMessage(b, MaxClerks)
+	if err != nil {
+		return protocol.ID{}
+	}
+	return m.header.Era
+}
+
 func decodeMessage(b []byte, clerks int) (*Message, error) {
 	if len(b) > MaxMessageSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxMessageSize)
@@ -158,7 +182,7 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 	h := &m.header
 	h.ValidRound = NoRound
 	d := newDecoder(m.raw)
-	pairs := d.open(5, 7)
+	pairs := d.open(5, 8)
 	if d.optional("b") {
 		h.Kind = KindProposal
 		m.value = d.r.Bytes(MaxValueSize)
@@ -166,6 +190,10 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 	}
 	d.key("c")
 	h.Clerk = int(d.uint(MaxClerks - 1))
+	if d.optional("e") {
+		h.Era = d.link()
+		pairs--
+	}
 	d.key("h")
 	h.Height = d.uint(math.MaxUint64)
 	if h.Kind == KindProposal && d.optional("l") {
@@ -202,8 +230,8 @@ func (m *Message) takeValue(clerks int) error {
 	if err != nil {
 		return err
 	}
-	if v.Metastate != m.metastate || v.Height != h.Height {
-		return fmt.Errorf("%w: a value of another height or metastate", ErrMalformed)
+	if v.Metastate != m.metastate || v.Height != h.Height || v.Era() != h.Era {
+		return fmt.Errorf("%w: a value of another height, recall or metastate", ErrMalformed)
 	}
 	if Proposer(h.Height, h.Round, clerks) != h.Clerk {
 		return fmt.Errorf("%w: not this clerk's turn", ErrMalformed)

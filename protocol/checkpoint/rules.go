@@ -60,7 +60,7 @@ func (m *Machine) takeProposed(in Propose) Verdict {
 		return Unasked
 	}
 	v, err := ParseValue(in.Value)
-	if err != nil || v.Metastate != m.cfg.Metastate || v.Height != m.cfg.Height || v.Prev != m.cfg.Prev {
+	if err != nil || v.Metastate != m.cfg.Metastate || v.Height != m.cfg.Height || v.Prev != m.cfg.Prev || v.Era() != m.cfg.Era {
 		return Unfit
 	}
 	m.at.asked = false

@@ -9,6 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
@@ -95,13 +96,25 @@ type Next struct {
 	Chunks   [][]byte
 	Tip      Tip
 	Verdicts []protocol.Verdict
+	before   []Clerk // in force until it
 }
 
 // Propose makes the value that covers as many of the records as fit, at a
 // checkpoint time not before the last (SPEC §7.4). Records already covered,
 // without their ancestors, or of subjects that take none now are left out.
 func (t Tip) Propose(records []*protocol.Record, asOf int64) (Next, error) {
-	return t.next(t.coverable(records), max(asOf, t.state.AsOf()))
+	return t.next(t.coverable(records), max(asOf, t.state.AsOf()), protocol.ID{})
+}
+
+// ProposeUnder is Propose for the successors that a recall names: if the clerks
+// in force do not cover it, they do, in the checkpoint that carries it out. The
+// records must let it be carried out.
+func (t Tip) ProposeUnder(recall protocol.ID, records []*protocol.Record, asOf int64) (Next, error) {
+	n, err := t.next(t.coverable(records), max(asOf, t.state.AsOf()), recall)
+	if err == nil && n.Signers() == nil {
+		err = fmt.Errorf("checkpoint: height %d: %w: its records do not carry out the recall %s", n.Value.Height, ErrNotNext, recall)
+	}
+	return n, err
 }
 
 // Apply recomputes what a certified value claims from the records it newly
@@ -115,7 +128,7 @@ func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
 		return Next{}, fmt.Errorf("checkpoint: height %d: %w: %d of its %d records can't be covered",
 			v.Height, ErrNotNext, len(records)-len(got), len(records))
 	}
-	n, err := t.next(records, v.AsOf)
+	n, err := t.next(records, v.AsOf, v.Era())
 	if err != nil {
 		return Next{}, err
 	}
@@ -124,6 +137,8 @@ func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
 		return Next{}, err
 	}
 	switch {
+	case n.Signers() == nil:
+		return Next{}, fmt.Errorf("checkpoint: height %d: %w: its records do not carry out the recall that it names", v.Height, ErrNotNext)
 	case n.Value.StateRoot != v.StateRoot:
 		return Next{}, fmt.Errorf("checkpoint: height %d: %w", v.Height, ErrStateRoot)
 	case !slices.Equal(n.Encoded, claimed):
@@ -200,10 +215,36 @@ func ancestry(r *protocol.Record) []protocol.ID {
 	return append([]protocol.ID{h.Prev}, h.Parents...)
 }
 
+// Signers are who may sign the checkpoint: the clerks in force, or if it names a
+// recall the successors that this names. Nil if it names a recall that its
+// records don't carry out.
+func (n Next) Signers() []Clerk {
+	era := n.Value.Era()
+	if era.IsZero() {
+		return n.before
+	}
+	for _, r := range n.Tip.state.Roll().JustRecalled() {
+		if r.Act == era {
+			return Successors(r)
+		}
+	}
+	return nil
+}
+
+// Successors are those whom a recall makes clerks, in the order that their
+// signatures are numbered.
+func Successors(r roll.Recalled) []Clerk {
+	out := make([]Clerk, len(r.In))
+	for i, c := range r.In {
+		out[i] = Clerk{Persona: c.Persona, Key: c.Key}
+	}
+	return out
+}
+
 // next computes the checkpoint that covers exactly the records.
-func (t Tip) next(records []*protocol.Record, asOf int64) (Next, error) {
+func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (Next, error) {
 	s, verdicts := t.state.Advance(state.Step{Records: records, AsOf: asOf})
-	n := Next{Tip: t, Verdicts: verdicts}
+	n := Next{Tip: t, Verdicts: verdicts, before: t.Clerks()}
 	n.Tip.state = s
 	bySubject := map[protocol.ID][]protocol.ID{}
 	heads := map[protocol.ID]bool{}
@@ -227,6 +268,9 @@ func (t Tip) next(records []*protocol.Record, asOf int64) (Next, error) {
 	n.Value = Value{
 		Version: Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
 		Clerks: n.Tip.Clerks(), StateRoot: s.Root(),
+	}
+	if !recall.IsZero() {
+		n.Value.Recall = []protocol.ID{recall}
 	}
 	for _, subject := range slices.SortedFunc(maps.Keys(bySubject), protocol.ID.Compare) {
 		if err := n.cover(subject, bySubject[subject]); err != nil {

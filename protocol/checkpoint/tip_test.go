@@ -195,7 +195,7 @@ func TestTipApplyRefuses(t *testing.T) {
 		"version":   func(v *checkpoint.Value) { v.Version++ },
 		"asOf":      func(v *checkpoint.Value) { v.AsOf++ },
 		"root":      func(v *checkpoint.Value) { v.StateRoot[0] ^= 1 },
-		"evidence":  func(v *checkpoint.Value) { v.Evidence = []protocol.ID{id} },
+		"evidence":  func(v *checkpoint.Value) { v.Recall = []protocol.ID{id} },
 		"frontier":  func(v *checkpoint.Value) { v.Control.Frontier = []protocol.ID{id} },
 		"digest":    func(v *checkpoint.Value) { v.Control.Digest[0] ^= 1 },
 		"count":     func(v *checkpoint.Value) { v.Control.Count++ },

@@ -19,7 +19,6 @@ const (
 	MaxFrontier     = 64       // control heads
 	MaxSubjects     = 256      // subjects touched
 	MaxClosings     = 64       // polls closed
-	MaxEvidence     = 16
 
 	// MaxAsOf is the latest time a value can carry: the end of year 9999.
 	MaxAsOf = 253402300799
@@ -44,7 +43,7 @@ type Value struct {
 	Subjects  []Subject     `cbor:"s"` // those touched, by rising id
 	Closings  []Closing     `cbor:"x"` // by rising poll id
 	Clerks    []Clerk       `cbor:"k"` // who signs Height+1: 1..MaxClerks, by rising persona
-	Evidence  []protocol.ID `cbor:"e"` // of dishonest clerks, rising
+	Recall    []protocol.ID `cbor:"e"` // the recall under which its clerks sign, if they are not those in force
 	StateRoot [32]byte      `cbor:"r"` // root of the authenticated state map
 }
 
@@ -77,6 +76,15 @@ type Closing struct {
 type Clerk struct {
 	Persona protocol.ID        `cbor:"p"`
 	Key     identity.PublicKey `cbor:"k"`
+}
+
+// Era is the recall under which the value's clerks sign, zero if they are those
+// in force.
+func (v Value) Era() protocol.ID {
+	if len(v.Recall) == 1 {
+		return v.Recall[0]
+	}
+	return protocol.ID{}
 }
 
 // ParseValue reads a value. Errors wrap [ErrMalformed].
@@ -114,7 +122,7 @@ func decodeValue(b []byte) (v Value, err error) {
 	d.key("c")
 	v.Control = readControl(d)
 	d.key("e")
-	v.Evidence = list(d, MaxEvidence, (*decoder).link)
+	v.Recall = list(d, 1, (*decoder).link)
 	d.key("h")
 	v.Height = d.uint(math.MaxUint64)
 	d.key("k")

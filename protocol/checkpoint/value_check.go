@@ -26,8 +26,8 @@ func (v *Value) check() error {
 		return bad("subjects too many or not rising")
 	case len(v.Closings) > MaxClosings || !rising(v.Closings, func(c Closing) protocol.ID { return c.Poll }):
 		return bad("closings too many or not rising")
-	case len(v.Evidence) > MaxEvidence || !rising(v.Evidence, itself):
-		return bad("evidence too much or not rising")
+	case len(v.Recall) > 1 || len(v.Recall) == 1 && v.Recall[0].IsZero():
+		return bad("more than one recall, or one without a name")
 	}
 	for _, c := range v.Closings {
 		if c.Result.IsZero() {

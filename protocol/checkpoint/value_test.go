@@ -35,7 +35,7 @@ func fullValue() Value {
 		{Subject: subjects[1], Digest: [32]byte{1}, Count: 1, Chunks: ids(1, "e")},
 	}
 	v.Closings = []Closing{{Poll: subjects[0], Count: 0, Result: protocol.Sum([]byte("result"))}}
-	v.Evidence = ids(2, "v")
+	v.Recall = ids(1, "v")
 	return v
 }
 
@@ -115,8 +115,7 @@ func TestValueRefuses(t *testing.T) {
 		"clerks unsorted":        func(v *Value) { slices.Reverse(v.Clerks) },
 		"clerk key shared":       func(v *Value) { v.Clerks[1].Key = v.Clerks[0].Key },
 		"clerk without key":      func(v *Value) { v.Clerks[1].Key = identity.PublicKey{} },
-		"evidence unsorted":      func(v *Value) { slices.Reverse(v.Evidence) },
-		"too much evidence":      func(v *Value) { v.Evidence = ids(MaxEvidence+1, "e") },
+		"two recalls":            func(v *Value) { v.Recall = ids(2, "e") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := fullValue()
@@ -170,7 +169,7 @@ func TestLargestValueFits(t *testing.T) {
 	v.Height, v.AsOf = 1<<63, MaxAsOf
 	v.Control.Frontier, v.Control.Count = ids(MaxFrontier, "f"), 1<<63
 	v.Control.Chunks = nil
-	v.Clerks, v.Evidence = testClerks(MaxClerks), ids(MaxEvidence, "e")
+	v.Clerks, v.Recall = testClerks(MaxClerks), ids(1, "e")
 	v.Subjects, v.Closings = nil, nil
 	spare := MaxNewlyCovered - MaxSubjects // each further chunk lists 400 of these
 	for i, id := range ids(MaxSubjects, "s") {

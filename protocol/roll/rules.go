@@ -56,6 +56,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	}
 	// What takes power, the gravest first. Nothing below gives any before the
 	// next checkpoint, so this order decides everything there is to decide.
+	f.s.recalled = nil
 	f.findMotions()
 	sentences, cuts := f.certified()
 	f.recalls()

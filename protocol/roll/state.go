@@ -41,7 +41,19 @@ type State struct {
 	timers   Timers // when something about a member falls due, by persona
 	lapses   Timers // when motions lapse, by act
 	full     uint64 // members in full standing
+
+	recalled []Recalled // what the last step did; no part of what a root covers
 }
+
+// Recalled is a recall of clerks that a step carried out, by its record, and who
+// follows them.
+type Recalled struct {
+	Act protocol.ID
+	In  []Clerkship
+}
+
+// JustRecalled are the recalls of clerks that the last step carried out, rising.
+func (s State) JustRecalled() []Recalled { return s.recalled }
 
 // Begin is the roll before the first checkpoint: no members, and the founding
 // keys as clerks.

@@ -3,6 +3,7 @@ package p2p
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -219,10 +220,18 @@ func (r *MemReplica) take(kind Kind, content []byte) (bool, error) {
 	return false, nil
 }
 
-func (r *MemReplica) Height() uint64 {
+func (r *MemReplica) Wants() uint64 {
+	height, _ := r.Tip()
+	return height + 1
+}
+
+func (r *MemReplica) Tip() (height uint64, id [32]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return uint64(len(r.certs))
+	if n := len(r.certs); n > 0 {
+		id = sha256.Sum256(r.certs[n-1])
+	}
+	return uint64(len(r.certs)), id
 }
 
 func (r *MemReplica) Snapshot() (reconcile.Local, error) {

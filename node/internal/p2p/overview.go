@@ -15,6 +15,7 @@ import (
 // a hundred bytes for any number of sets (SPEC §9.3).
 type overview struct {
 	height   uint64
+	tip      [32]byte // id of the value at that height, zero before the first
 	records  uint64   // in all sets
 	sets     [32]byte // root of the index
 	bindings [32]byte // over the bindings' hashes, in order
@@ -31,7 +32,8 @@ func surveyOf(r Store) (s survey, err error) {
 	if s.local, err = r.Snapshot(); err != nil {
 		return s, fmt.Errorf("p2p: syncing: reading the store: %w", err)
 	}
-	s.height, s.sets = r.Height(), s.local.Index.Root()
+	s.height, s.tip = r.Tip()
+	s.sets = s.local.Index.Root()
 	for _, sum := range s.local.Index.All() {
 		s.records += sum.Count
 	}
@@ -60,8 +62,9 @@ func bindingHash(frame []byte) [16]byte {
 }
 
 func (o overview) encode() []byte {
-	b := dagcbor.AppendArray(nil, 4)
+	b := dagcbor.AppendArray(nil, 5)
 	b = dagcbor.AppendUint(b, o.height)
+	b = dagcbor.AppendBytes(b, o.tip[:])
 	b = dagcbor.AppendUint(b, o.records)
 	b = dagcbor.AppendBytes(b, o.sets[:])
 	return dagcbor.AppendBytes(b, o.bindings[:])
@@ -69,16 +72,18 @@ func (o overview) encode() []byte {
 
 func parseOverview(b []byte) (o overview, err error) {
 	r := dagcbor.NewReader(b)
-	n := r.Array(4)
-	o.height, o.records = r.Uint(), r.Uint()
+	n := r.Array(5)
+	o.height = r.Uint()
+	tip := r.Bytes(32)
+	o.records = r.Uint()
 	sets, bindings := r.Bytes(32), r.Bytes(32)
 	if err := r.End(); err != nil {
 		return o, fmt.Errorf("p2p: overview: %w: %w", ErrPeer, err)
 	}
-	if n != 4 || len(sets) != 32 || len(bindings) != 32 || o.height > protocol.MaxHeight || o.records > maxRecords {
+	if n != 5 || len(tip) != 32 || len(sets) != 32 || len(bindings) != 32 || o.height > protocol.MaxHeight || o.records > maxRecords {
 		return o, fmt.Errorf("p2p: overview: %w", ErrPeer)
 	}
-	o.sets, o.bindings = [32]byte(sets), [32]byte(bindings)
+	o.tip, o.sets, o.bindings = [32]byte(tip), [32]byte(sets), [32]byte(bindings)
 	return o, nil
 }
 

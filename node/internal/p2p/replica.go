@@ -74,8 +74,11 @@ type Replica interface {
 
 // A Store is the part of a [Replica] that sync reads.
 type Store interface {
-	// Height is the height of the latest certificate held.
-	Height() uint64
+	// Tip is the height of the latest certificate held, and the id of its value.
+	Tip() (height uint64, id [32]byte)
+	// Wants is the first height whose certificate the node asks others for: that
+	// after the latest, or an earlier one if it may be on another branch.
+	Wants() uint64
 	// Snapshot freezes the sets for one pass of a session. A set is named by
 	// its subject; records a set names may be gone by the time they are asked
 	// for.

@@ -118,7 +118,14 @@ func (x *session) pass(ctx context.Context, mine survey, theirs overview) error 
 	switch {
 	case theirs.height > mine.height:
 		// The node may have got certificates of its own meanwhile.
-		if err := x.certificates(ctx, x.replica.Height()+1, theirs.height); err != nil {
+		if err := x.certificates(ctx, x.replica.Wants(), theirs.height); err != nil {
+			return err
+		}
+	case theirs.height == mine.height && theirs.tip != mine.tip: // clerks signed twice, or were recalled
+		if err := x.certificates(ctx, min(x.replica.Wants(), theirs.height), theirs.height); err != nil {
+			return err
+		}
+		if err := x.give(Certificates, x.replica.Certificates(mine.height)); err != nil {
 			return err
 		}
 	case theirs.height < mine.height:

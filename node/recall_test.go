@@ -1,0 +1,139 @@
+package node
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+)
+
+// clerks are the homes whose personas sign checkpoints as a home sees it.
+func (h *home) clerks() (homes []int) {
+	for _, c := range h.community().ledger.currentTip().Clerks() {
+		homes = append(homes, slices.IndexFunc(h.homes, func(o *home) bool { return o.community().Persona() == c.Persona }))
+	}
+	slices.Sort(homes)
+	return homes
+}
+
+func (h *home) does(r RecordRef, err error) protocol.ID {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatalf("home %d: %v", h.i, err)
+	}
+	return r.Record
+}
+
+// waits lets time go by until all the homes agree that something is so.
+func (w *town) waits(what string, homes []*home, so func(*home) bool) {
+	w.t.Helper()
+	for range 240 {
+		if !slices.ContainsFunc(homes, func(h *home) bool { return !so(h) }) {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	for _, h := range homes {
+		w.t.Logf("home %d: clerks %v, %+v", h.i, h.clerks(), h.community().Status())
+	}
+	w.t.Fatal("never: ", what)
+}
+
+// recalls has four of seven recall clerks 0 to 2 and put 4 to 6 in their place.
+func (w *town) recalls() {
+	who := func(list ...int) (ids []protocol.ID) {
+		for _, i := range list {
+			ids = append(ids, w.homes[i].community().Persona())
+		}
+		return ids
+	}
+	four := w.homes[4]
+	act := four.does(four.community().Recall(w.ctx, RecallRequest{Office: "clerk", Reason: "refuse to cover", Out: who(0, 1, 2), In: who(4, 5, 6)}))
+	for _, i := range []int{3, 5, 6} {
+		h := w.homes[i]
+		w.waits("the recall is known", []*home{h}, func(h *home) bool { return h.community().Snapshot().View.Roll().Motion(act) != nil })
+		h.does(h.community().EndorseAct(w.ctx, act))
+	}
+}
+
+// Clerks refuse to cover what the members want. More than half of the roll
+// recalls them, and whom it names goes on from where they stopped.
+func TestRecallOfClerksWhoRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 7, 1)
+		w.panel = len(w.homes)
+		defer w.close()
+		w.waits("four clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 2, 3}) })
+		for _, h := range w.homes[:3] { // their ledgers go on, and they sign nothing
+			h.halt()
+			h.halt = func() {}
+		}
+		w.recalls()
+		w.waits("new clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{3, 4, 5, 6}) })
+		v, err := checkpoint.ParseValue(w.lastCertificate(w.homes[0]).Value)
+		if err != nil || v.Era().IsZero() {
+			t.Error("the checkpoint names no recall: ", err)
+		}
+		p := w.homes[0].community()
+		made, err := p.Propose(w.ctx, ProposeRequest{Title: "Thanks", ClosesIn: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.waits("a proposal is final", w.homes, func(h *home) bool {
+			got, err := h.community().Proposal(made.Proposal.String())
+			return err == nil && got.Final
+		})
+	})
+}
+
+func (w *town) lastCertificate(h *home) checkpoint.Certificate {
+	l := h.community().ledger
+	cert, _, err := l.certificateAt(l.currentTip().Ref().Height)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cert
+}
+
+// While the roll recalls them, the clerks make another checkpoint on their side
+// of a partition. Who followed the roll goes on and takes theirs for void; who
+// followed them stops, says so, and keeps both.
+func TestRecallRacesTheClerks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 7, 2)
+		w.panel = len(w.homes)
+		defer w.close()
+		w.waits("four clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 2, 3}) })
+		theirs, ours := w.homes[:3], w.homes[3:]
+		w.mu.Lock()
+		w.side = []int{0, 0, 0, 1, 1, 1, 1}
+		w.mu.Unlock()
+		height := w.homes[0].community().Status().Checkpoint.Height
+		if _, err := w.homes[0].community().Propose(w.ctx, ProposeRequest{Title: "Us", ClosesIn: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		w.waits("a checkpoint of theirs", theirs, func(h *home) bool { return h.community().Status().Checkpoint.Height > height })
+		w.recalls()
+		w.waits("new clerks", ours, func(h *home) bool { return slices.Equal(h.clerks(), []int{3, 4, 5, 6}) })
+		w.mu.Lock()
+		w.side = make([]int, 7)
+		w.mu.Unlock()
+		w.waits("they stopped", theirs, func(h *home) bool { return h.community().Status().Trouble != "" })
+		for _, h := range theirs {
+			if n := len(h.community().store.PrivateKeys(privDisputed)); n != 1 {
+				t.Errorf("home %d keeps %d certificates", h.i, n)
+			}
+		}
+		made, err := w.homes[4].community().Propose(w.ctx, ProposeRequest{Title: "Thanks", ClosesIn: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.waits("ours goes on", ours, func(h *home) bool {
+			got, err := h.community().Proposal(made.Proposal.String())
+			return err == nil && got.Final && h.community().Status().Trouble == ""
+		})
+	})
+}
