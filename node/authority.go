@@ -270,3 +270,19 @@ func (l *ledger) chainEnds(devices []identity.PublicKey) (list []roll.Place) {
 	slices.SortFunc(list, func(a, b roll.Place) int { return protocol.ID(a.Device).Compare(protocol.ID(b.Device)) })
 	return list
 }
+
+// bring puts proof that a clerk signed twice before the members, unless that
+// was done.
+func (c *Community) bring(e roll.EvidenceBody) {
+	s := c.Snapshot()
+	if s == nil {
+		return
+	}
+	persona, ok := s.Final.Roll().ClerkAt(e.Height, e.Key)
+	if m := s.View.Roll().Member(persona); !ok || m == nil || m.Standing() != roll.Full {
+		return
+	}
+	if _, err := c.act(protocol.Evidence, e); err != nil {
+		c.log.Warn("bringing evidence against a clerk", "cause", err)
+	}
+}

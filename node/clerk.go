@@ -13,6 +13,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -31,10 +32,11 @@ const (
 type clerk struct {
 	ledger   *ledger
 	device   identity.Signer
-	send     func(parts [][]byte) // to all other clerks, lossy
-	synced   func() bool          // whether this run has exchanged everything with a peer
-	announce func(height uint64)  // sends the checkpoint at a height to all members
-	ahead    func()               // others are at a later height
+	send     func(parts [][]byte)    // to all other clerks, lossy
+	synced   func() bool             // whether this run has exchanged everything with a peer
+	announce func(height uint64)     // sends the checkpoint at a height to all members
+	ahead    func()                  // others are at a later height
+	bring    func(roll.EvidenceBody) // makes a record of proof against a clerk
 	log      *slog.Logger
 
 	wake  chan struct{} // capacity 1: something changed
@@ -350,6 +352,9 @@ func (h *heightDriver) accuse(e checkpoint.Evidence) {
 		h.log.Warn("keeping evidence against a clerk", "cause", err)
 	}
 	h.log.Error("a clerk signed two different things", "height", h.height)
+	if body, ok := e.Body(h.clerks); ok {
+		h.bring(body)
+	}
 }
 
 func (h *heightDriver) decided(cert checkpoint.Certificate) {

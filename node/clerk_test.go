@@ -10,6 +10,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -22,7 +23,7 @@ func (w *realm) driver(l *ledger, device identity.Signer) (h *heightDriver, sent
 	h = &heightDriver{ctx: w.t.Context(), clerk: &clerk{
 		ledger: l, device: device, log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1),
 		send: func(parts [][]byte) { *sent += len(parts) }, synced: func() bool { return false },
-		announce: func(uint64) {}, ahead: func() {},
+		announce: func(uint64) {}, ahead: func() {}, bring: func(roll.EvidenceBody) {},
 	}}
 	h.reset(l.currentTip(), protocol.ID{})
 	h.began = time.Now().Add(-time.Hour)

@@ -13,6 +13,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -130,6 +131,7 @@ func (c *Community) activate(secret [32]byte) error {
 		return slices.ContainsFunc(m.Peers(), func(p p2p.PeerStatus) bool { return !p.LastSync.IsZero() })
 	}
 	k.announce, k.ahead = c.announce, r.fetch
+	k.bring = func(e roll.EvidenceBody) { c.wg.Go(func() { c.bring(e) }) }
 	c.mu.Lock()
 	c.ledger, c.replica, c.clerk, c.member, c.joining = l, r, k, m, nil
 	c.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -21,6 +22,7 @@ type finality struct {
 	tip      checkpoint.Tip
 	heights  []protocol.ID                     // id of the checkpoint at index+1
 	chunks   chunkCache                        // lists of ids that values name
+	proof    []roll.EvidenceBody               // against clerks, to be brought before the members
 	trouble  error                             // why finality stopped; nil if it has not
 	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
 	needed   map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
@@ -152,7 +154,7 @@ func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error 
 	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
 		return nil
 	}
-	_, own, err := l.certificateAt(v.Height)
+	held, own, err := l.certificateAt(v.Height)
 	if err != nil {
 		return err
 	}
@@ -170,6 +172,11 @@ func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error 
 	}
 	if _, err := cert.Verify(l.metastate, clerks); err != nil {
 		return fmt.Errorf("%w: %w", l.doubt(), err)
+	}
+	for _, e := range checkpoint.Conflict(held, cert) {
+		if body, ok := e.Body(clerks); ok {
+			l.proof = append(l.proof, body)
+		}
 	}
 	return l.dispute(cert, fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height))
 }
@@ -471,4 +478,13 @@ func (l *ledger) stopFinality(err error) {
 	if l.trouble == nil {
 		l.trouble, l.snap = err, nil
 	}
+}
+
+// takeProof is what certificates that conflict prove against clerks, once.
+func (l *ledger) takeProof() []roll.EvidenceBody {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	proof := l.proof
+	l.proof = nil
+	return proof
 }

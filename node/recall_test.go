@@ -6,8 +6,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // clerks are the homes whose personas sign checkpoints as a home sees it.
@@ -135,5 +138,48 @@ func TestRecallRacesTheClerks(t *testing.T) {
 			got, err := h.community().Proposal(made.Proposal.String())
 			return err == nil && got.Final && h.community().Status().Trouble == ""
 		})
+	})
+}
+
+// signsTwice has a home's device precommit two values at one height.
+func (h *home) signsTwice() {
+	type message struct {
+		Clerk  uint8       `cbor:"c"`
+		Height uint64      `cbor:"h"`
+		Round  uint32      `cbor:"r"`
+		Sig    []byte      `cbor:"s"`
+		Kind   uint8       `cbor:"t"`
+		Value  protocol.ID `cbor:"v"`
+	}
+	c := h.community()
+	tip := c.ledger.currentTip()
+	m := message{Height: tip.Ref().Height + 1, Kind: protocol.AgreePrecommit}
+	m.Clerk = uint8(slices.IndexFunc(tip.Clerks(), func(k checkpoint.Clerk) bool { return k.Persona == c.Persona() }))
+	for i := range byte(2) {
+		m.Value = protocol.ID{31: i + 1}
+		sig := c.key.Sign(protocol.Statement{Kind: m.Kind, Height: m.Height, Value: m.Value, ValidRound: -1}.Bytes(c.id))
+		m.Sig = sig[:]
+		b, err := dagcbor.Marshal(m)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.spread(p2p.Agreement, agreementPart(uint64(i), partMessage, b))
+	}
+}
+
+// A clerk signs two values: any of the others proves it to all, and the clerk
+// loses the office.
+func TestClerkWhoSignsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 6, 3)
+		defer w.close()
+		w.waits("four clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 2, 3}) })
+		w.homes[2].signsTwice()
+		w.waits("the clerk is out", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 3}) })
+		for _, h := range w.homes {
+			if m := h.community().Snapshot().Final.Roll().Member(w.homes[2].community().Persona()); m.Standing() != roll.Suspended {
+				t.Errorf("home %d: %s", h.i, m.Standing())
+			}
+		}
 	})
 }

@@ -217,6 +217,7 @@ func (h *home) open(st *store.Store) {
 	k := &clerk{ledger: l, device: c.key, log: h.log, wake: make(chan struct{}, 1), announce: h.announce, ahead: r.fetch}
 	k.send = func(parts [][]byte) { h.spread(p2p.Agreement, parts...) }
 	k.synced = func() bool { return false }
+	k.bring = func(e roll.EvidenceBody) { go c.bring(e) }
 	r.clerk = k
 	c.ledger, c.replica, c.clerk = l, r, k
 	h.mu.Lock()

@@ -34,6 +34,7 @@ const (
 	Recall       Kind = "recall"
 	Resign       Kind = "resign"
 	Serve        Kind = "serve"
+	Evidence     Kind = "evidence"
 	Propose      Kind = "propose"
 	Ballot       Kind = "ballot"
 )
@@ -61,6 +62,7 @@ var kinds = map[Kind]rule{
 	Recall:       {Control, 4 << 10, false},
 	Resign:       {Control, 2 << 10, false},
 	Serve:        {Control, 2 << 10, false},
+	Evidence:     {Control, 2 << 10, false},
 	Propose:      {Control, bigPayload, false},
 	Ballot:       {Bulk, bigPayload, false},
 }

@@ -244,6 +244,7 @@ func TestSpec2_6Limits(t *testing.T) {
 		{control().ofKind(protocol.Recall), 4 << 10},
 		{control().ofKind(protocol.Resign), 2 << 10},
 		{control().ofKind(protocol.Serve), 2 << 10},
+		{control().ofKind(protocol.Evidence), 2 << 10},
 		{control().ofKind(protocol.Rotate), 2 << 10},
 		{control().ofKind(protocol.Revoke), 8 << 10},
 	} {

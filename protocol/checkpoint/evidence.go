@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // MaxEvidenceSize is the largest encoding of evidence in bytes.
@@ -165,6 +166,20 @@ func (e Evidence) Verify(metastate protocol.ID, clerks []Clerk) (Clerk, error) {
 		}
 	}
 	return clerk, nil
+}
+
+// Body is the record's body that brings the evidence before the roll, given the
+// clerks of its height. ok is false of evidence under a recall, which the roll
+// does not judge.
+func (e Evidence) Body(clerks []Clerk) (body roll.EvidenceBody, ok bool) {
+	if !e.Era.IsZero() || e.Clerk >= len(clerks) {
+		return body, false
+	}
+	body = roll.EvidenceBody{Key: clerks[e.Clerk].Key, Kind: uint8(e.Kind), Height: e.Height, Round: e.Round}
+	for _, c := range []Claim{e.First, e.Second} {
+		body.Claims = append(body.Claims, roll.Claim{Value: c.Value[:], Valid: uint32(c.ValidRound + 1), Sig: c.Sig[:]})
+	}
+	return body, true
 }
 
 // newEvidence pairs two messages that conflict.

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -15,9 +14,9 @@ type Kind uint8
 
 // The three messages of Algorithm 1.
 const (
-	KindProposal  Kind = 1
-	KindPrevote   Kind = 2
-	KindPrecommit Kind = 3
+	KindProposal  Kind = protocol.AgreeProposal
+	KindPrevote   Kind = protocol.AgreePrevote
+	KindPrecommit Kind = protocol.AgreePrecommit
 )
 
 func (k Kind) String() string {
@@ -42,9 +41,6 @@ const (
 
 	// NoRound stands for no round at all: the −1 of Algorithm 1.
 	NoRound = -1
-
-	signDomain = "metastate/agree/v1"
-	eraDomain  = "metastate/agree/recall/v1"
 )
 
 // Header is what a message says, without the bytes of the value.
@@ -94,28 +90,11 @@ type wireMessage struct {
 	ValidRound *uint32      `cbor:"l,omitempty"` // proposals; absent: none
 }
 
-// signingBytes is what a clerk signs (SPEC §7.4): the domain, the metastate,
-// and every field that a message has, each of fixed length. Under a recall the
-// domain is another and the recall is named, so that nothing a clerk signs there
-// speaks against what they sign as one of the clerks in force.
+// signingBytes is what a clerk signs (SPEC §7.4).
 func signingBytes(metastate protocol.ID, h Header) []byte {
-	b := make([]byte, 0, 160)
-	if h.Era.IsZero() {
-		b = append(b, signDomain...)
-		b = append(b, metastate[:]...)
-	} else {
-		b = append(b, eraDomain...)
-		b = append(b, metastate[:]...)
-		b = append(b, h.Era[:]...)
-	}
-	b = append(b, byte(h.Kind))
-	b = binary.BigEndian.AppendUint64(b, h.Height)
-	b = binary.BigEndian.AppendUint32(b, h.Round)
-	b = append(b, h.Value[:]...)
-	if h.Kind == KindProposal {
-		b = binary.BigEndian.AppendUint32(b, uint32(h.ValidRound+1))
-	}
-	return b
+	return protocol.Statement{
+		Kind: uint8(h.Kind), Height: h.Height, Round: h.Round, Value: h.Value, ValidRound: h.ValidRound, Era: h.Era,
+	}.Bytes(metastate)
 }
 
 // signMessage makes a message. value and prev are those of a proposal.

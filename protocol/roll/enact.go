@@ -53,4 +53,4 @@ func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID,
 }
 
 // Seat settles who signs the next checkpoint. It ends every step.
-func (s State) Seat(at Step) State { return s.seatClerks(at.AsOf) }
+func (s State) Seat(at Step) State { return s.seatClerks(at.AsOf).noteTerm(at.Height + 1) }

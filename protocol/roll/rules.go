@@ -68,6 +68,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	f.strikeForks()
 	f.revocations()
 	sentences = append(sentences, f.alone()...)
+	sentences = append(sentences, f.convictions()...)
 	// What gives.
 	f.each(protocol.Inception, always(f.inception))
 	f.rotations()

@@ -40,6 +40,7 @@ type State struct {
 	motions  merkle.Map[*Motion]
 	timers   Timers // when something about a member falls due, by persona
 	lapses   Timers // when motions lapse, by act
+	terms    []Term // clerk sets, oldest first
 	full     uint64 // members in full standing
 
 	recalled []Recalled // what the last step did; no part of what a root covers
@@ -63,7 +64,7 @@ func Begin(metastate protocol.ID, founding []identity.PublicKey) State {
 		s.founders = append(s.founders, founder{Key: k})
 		s.clerks = append(s.clerks, Clerkship{Persona: metastate, Key: k})
 	}
-	return s
+	return s.noteTerm(1)
 }
 
 // Member is the entry of a persona, nil if it has none.
@@ -164,7 +165,8 @@ func (s State) Roots() Roots {
 		Offices: protocol.Sum(appendLeaf(nil, struct {
 			Founders []founder   `cbor:"founders"`
 			Clerks   []Clerkship `cbor:"clerks"`
-		}{s.founders, s.clerks})),
+			Terms    []Term      `cbor:"terms"`
+		}{s.founders, s.clerks, s.terms})),
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	RuleEndorse      protocol.Rule = "endorse"
 	RuleExpelled     protocol.Rule = "expel/ballot"
 	RuleLeave        protocol.Rule = "leave"
+	RuleDouble       protocol.Rule = "clerk/double"
 	RuleFork         protocol.Rule = "equivocation"
 	RuleCut          protocol.Rule = "cut"
 	RulePower        protocol.Rule = "power"
@@ -59,5 +60,6 @@ var Words = map[protocol.Rule]string{
 	RuleCertificate: "Enough members endorsed it: more than half of all, or of the holders of the same office and at least three.",
 	RuleExpelled:    "Expelled by a decision of the members.",
 	RuleLeave:       "Left; leaving needs nobody's consent.",
+	RuleDouble:      "Signed two different things as a clerk at one place of the agreement.",
 	RuleFork:        "A device of the persona signed two different records at one place in its chain.",
 }

@@ -90,6 +90,8 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		return p.w.Record(by, protocol.Resign, roll.ResignBody{Office: arg(0)}, how)
 	case "serve":
 		return p.w.Record(by, protocol.Serve, roll.ServeBody{}, how)
+	case "accuse": // DEVICE HEIGHT [once|forged]
+		return p.w.Record(by, protocol.Evidence, p.evidence(arg(0), arg(1), args[2:]), how)
 	case "rotate":
 		return p.w.Rotate(by, how)
 	case "disown": // DEVICE [upto LABEL|-] [spare LABEL]
@@ -122,6 +124,26 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 	}
 	p.fail("no such act")
 	return nil
+}
+
+// evidence is two precommits of a device at a height, or what only looks like it.
+func (p *play) evidence(device, height string, fault []string) roll.EvidenceBody {
+	key := statetest.Key("device/" + device)
+	body := roll.EvidenceBody{Key: key.Public(), Kind: protocol.AgreePrecommit}
+	body.Height, _ = strconv.ParseUint(height, 10, 64)
+	for i := range byte(2) {
+		value := protocol.ID{31: i}
+		if slices.Contains(fault, "once") {
+			value = protocol.ID{}
+		}
+		s := protocol.Statement{Kind: body.Kind, Height: body.Height, Value: value, ValidRound: -1}
+		sig := key.Sign(s.Bytes(p.w.Genesis.ID()))
+		if slices.Contains(fault, "forged") {
+			sig[40] ^= 1
+		}
+		body.Claims = append(body.Claims, roll.Claim{Value: value[:], Sig: sig[:]})
+	}
+	return body
 }
 
 // place is the end of a device's chain at one of its records.

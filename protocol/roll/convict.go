@@ -1,0 +1,112 @@
+package roll
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// maxTerms bounds the clerk sets kept for judging evidence, newest last.
+const maxTerms = 32
+
+// A Term is who signs checkpoints from a height on, until the next term.
+type Term struct {
+	From   uint64      `cbor:"h"`
+	Clerks []Clerkship `cbor:"c"`
+}
+
+// EvidenceBody is proof that a clerk signed two different things at one place of
+// the agreement (SPEC §7.5). Claims rise by value, then valid round.
+type EvidenceBody struct {
+	Key    identity.PublicKey `cbor:"key"` // the clerk's device
+	Kind   uint8              `cbor:"kind"`
+	Height uint64             `cbor:"height"`
+	Round  uint32             `cbor:"round"`
+	Claims []Claim            `cbor:"claims"` // two
+}
+
+// A Claim is one of the things signed.
+type Claim struct {
+	Value []byte `cbor:"v"`           // 32; zeros: nil
+	Valid uint32 `cbor:"l,omitempty"` // valid round + 1, of a proposal
+	Sig   []byte `cbor:"s"`
+}
+
+// Validate checks the form, and both signatures.
+func (b EvidenceBody) Validate(metastate protocol.ID) error {
+	if len(b.Claims) != 2 || b.Height == 0 || b.Kind < protocol.AgreeProposal || b.Kind > protocol.AgreePrecommit {
+		return errors.New("roll: evidence is two claims of one kind and height")
+	}
+	x, y := b.Claims[0], b.Claims[1]
+	if c := bytes.Compare(x.Value, y.Value); c > 0 || c == 0 && x.Valid >= y.Valid {
+		return errors.New("roll: claims are equal or not in order")
+	}
+	for _, c := range b.Claims {
+		if len(c.Value) != len(protocol.ID{}) || b.Kind != protocol.AgreeProposal && c.Valid != 0 {
+			return errors.New("roll: a claim of another kind")
+		}
+		s := protocol.Statement{
+			Kind: b.Kind, Height: b.Height, Round: b.Round, Value: protocol.ID(c.Value), ValidRound: int64(c.Valid) - 1,
+		}
+		if !identity.Verify(b.Key, s.Bytes(metastate), c.Sig) {
+			return errors.New("roll: the clerk did not sign a claim")
+		}
+	}
+	return nil
+}
+
+// convictions suspends clerks who signed twice, and takes their office: the next
+// checkpoint is signed without them.
+func (f *fold) convictions() (list []sentence) {
+	f.each(protocol.Evidence, func(r *protocol.Record) (protocol.Verdict, bool) {
+		body, err := protocol.Body[EvidenceBody](r)
+		if err != nil || body.Validate(r.Header().Metastate) != nil {
+			return protocol.Void(r, RuleMalformed, "This proves nothing against a clerk."), true
+		}
+		if !f.Authorised(r) {
+			return noPower(r, "Only members bring evidence."), true
+		}
+		persona, ok := f.Base.ClerkAt(body.Height, body.Key)
+		m := f.Base.Member(persona)
+		if !ok || m == nil {
+			return noPower(r, "Nobody signed checkpoints with this key at that height."), true
+		}
+		if slices.ContainsFunc(m.Spans, func(s Span) bool { return s.Standing == Suspended && s.Height > body.Height }) {
+			return noPower(r, "The clerk was suspended since."), true
+		}
+		v := protocol.Stand(r, RuleDouble, "The clerk signed two different things at one place of the agreement.")
+		list = append(list, sentence{persona, r.ID(), Suspended, v.Reason})
+		return v, true
+	})
+	for _, s := range list {
+		f.s = f.s.take(s.target, Clerk, s.why)
+	}
+	return list
+}
+
+// ClerkAt is the persona that signed checkpoints at a height with a key.
+func (s State) ClerkAt(height uint64, key identity.PublicKey) (persona protocol.ID, ok bool) {
+	for _, t := range slices.Backward(s.terms) {
+		if t.From > height {
+			continue
+		}
+		i := slices.IndexFunc(t.Clerks, func(c Clerkship) bool { return c.Key == key })
+		if i < 0 {
+			return persona, false
+		}
+		return t.Clerks[i].Persona, true
+	}
+	return persona, false
+}
+
+// noteTerm keeps who signs from a height on, if they are others than before.
+func (s State) noteTerm(from uint64) State {
+	if n := len(s.terms); n > 0 && slices.Equal(s.terms[n-1].Clerks, s.clerks) {
+		return s
+	}
+	s.terms = appendBounded(s.terms, Term{from, s.clerks}, maxTerms)
+	return s
+}
