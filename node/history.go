@@ -52,19 +52,9 @@ func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
 		if _, v, err = l.certificateAt(h); err != nil {
 			break
 		}
-		var sets []checkpoint.Covered
-		if sets, err = v.NewlyCovered(l.storedChunk); err != nil {
-			break
-		}
 		var recs []*protocol.Record
-		for _, set := range sets {
-			for _, id := range set.IDs {
-				r, err := l.record(id)
-				if err != nil {
-					return checkpoint.Tip{}, err
-				}
-				recs = append(recs, r)
-			}
+		if recs, err = l.storedCover(v); err != nil {
+			break
 		}
 		var next checkpoint.Next
 		if next, err = tip.Apply(v, recs); err == nil {

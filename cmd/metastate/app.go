@@ -118,7 +118,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.runCommand(), a.statusCommand(), a.listCommand(),
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.charterCommands(),
-		a.proposeCommands(), a.voteCommands(), a.tallyCommand(),
+		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),
 		a.bundleCommands(), a.syncCommands(), a.peersCommands(), a.benchCommands(),
 		a.versionCommand(), a.completionCommand(),
 	)

@@ -44,6 +44,7 @@ var shapes = map[string]reflect.Type{
 	"office endorse":    reflect.TypeFor[node.RecordRef](),
 	"office list":       reflect.TypeFor[httpapi.OfficeList](),
 	"office appoint":    reflect.TypeFor[node.RecordRef](),
+	"why":               reflect.TypeFor[node.Why](),
 	"charter show":      reflect.TypeFor[charterShown](),
 	"charter check":     reflect.TypeFor[charterChecked](),
 	"charter templates": reflect.TypeFor[templateList](),

@@ -26,6 +26,7 @@ func (a *api) routeMembers(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/roll", inside(a, queryTime, roll))
 	mux.Handle("GET /api/v1/roll/member", inside(a, queryTime, rollMember))
 	mux.Handle("GET /api/v1/roll/why", inside(a, queryTime, rollWhy))
+	mux.Handle("GET /api/v1/why", inside(a, queryTime, why))
 	mux.Handle("POST /api/v1/roll/admission", inside(a, actTime, admit))
 
 	mux.Handle("GET /api/v1/charter", inside(a, queryTime, charterText))
@@ -150,6 +151,13 @@ func rollMember(r *http.Request, c Community) (node.RollEntry, error) {
 		Code: "not-found", Exit: node.ExitNotFound,
 		Message: fmt.Sprintf("%s is not on the roll", id), Hint: "metastate roll list --provisional",
 	}
+}
+
+// why explains whatever ref names.
+func why(r *http.Request, c Community) (node.Why, error) {
+	w, err := c.Why(r.URL.Query().Get("ref"))
+	w.Because = orEmpty(w.Because)
+	return w, err
 }
 
 func rollWhy(r *http.Request, c Community) (node.Why, error) {

@@ -44,6 +44,7 @@ type membership interface {
 	Roll(asOf *uint64, provisional bool) (node.RollList, error)
 	RollWhy(persona protocol.ID) (node.Why, error)
 	Member(ref string) (protocol.ID, error)
+	Why(ref string) (node.Why, error)
 	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
 	authority
 }

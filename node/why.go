@@ -1,0 +1,179 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state"
+)
+
+// Why explains whatever a ref names: a persona's standing, where a proposal
+// stands, who holds an office, or what became of a record (an act, an
+// endorsement, a ballot).
+func (c *Community) Why(ref string) (Why, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return Why{}, errNotYet()
+	}
+	if _, ok := s.Final.Charter().Office(ref); ok {
+		return s.whyOffice(ref), nil
+	}
+	if id, err := c.Member(ref); err == nil {
+		return c.RollWhy(id)
+	}
+	if _, err := s.proposal(ref); err == nil {
+		return c.ProposalWhy(ref)
+	}
+	id, err := protocol.ParseID(ref)
+	if err == nil {
+		if inner, err := c.store.Get(id); err == nil {
+			return c.whyRecord(s, inner)
+		}
+	}
+	return Why{}, &Error{
+		Code: "not-found", Exit: ExitNotFound, Err: err,
+		Message: "no persona, office, proposal or record of that name is held here",
+		Hint:    "records are named by their whole id; metastate sync now brings what others hold",
+	}
+}
+
+// whyOffice says who holds an office, and by which acts.
+func (s *Snapshot) whyOffice(office string) Why {
+	w := Why{Because: []protocol.Reason{}}
+	holders := s.View.Roll().Holders(office)
+	for _, p := range holders {
+		m := s.View.Roll().Member(p)
+		for _, h := range m.Offices {
+			if h.Office != office {
+				continue
+			}
+			r := protocol.Reason{Rule: roll.RuleFounder, Record: h.Record}
+			if i := slices.IndexFunc(m.Because, func(r protocol.Reason) bool { return r.Record == h.Record }); i >= 0 {
+				r.Rule = m.Because[i].Rule
+			}
+			r.Text = fmt.Sprintf("%s: %s", named(m), roll.Words[r.Rule])
+			if h.Until != 0 {
+				r.Text += fmt.Sprintf(" The term ends %s.", at(h.Until).Format("2006-01-02"))
+			}
+			w.Because = append(w.Because, r)
+		}
+	}
+	switch len(holders) {
+	case 0:
+		w.Verdict = "vacant"
+	case 1:
+		w.Verdict = "held by one"
+	default:
+		w.Verdict = fmt.Sprintf("held by %d", len(holders))
+	}
+	return w
+}
+
+// named is what to call a member.
+func named(m *roll.Member) string {
+	if m.Name != "" {
+		return m.Name
+	}
+	return m.Persona.String()
+}
+
+// whyRecord says what became of a record: the verdict of the checkpoint that
+// covers it, computed again, or what it would be if it were covered now.
+func (c *Community) whyRecord(s *Snapshot, inner []byte) (Why, error) {
+	r, err := protocol.Parse(inner)
+	if err != nil {
+		return Why{}, err
+	}
+	ref, covered, err := c.book().coveredAt(r.Header().Subject, r.ID())
+	if err != nil {
+		return Why{}, err
+	}
+	var verdicts []protocol.Verdict
+	if covered {
+		if verdicts, err = c.book().verdictsAt(ref.Height); err != nil {
+			return Why{}, err
+		}
+	} else {
+		open := make([]*protocol.Record, 0, len(s.Open))
+		for _, o := range s.Open {
+			open = append(open, o)
+		}
+		_, verdicts = s.Final.Advance(state.Step{Records: open, Provisional: true})
+	}
+	i := slices.IndexFunc(verdicts, func(v protocol.Verdict) bool { return v.Record == r.ID() })
+	if i < 0 {
+		return Why{Verdict: "void", Because: []protocol.Reason{{
+			Rule: "late", Record: r.ID(), Text: "No checkpoint covered it while it could count.",
+		}}}, nil
+	}
+	w := Why{Verdict: "void", Because: []protocol.Reason{verdicts[i].Reason}}
+	if verdicts[i].Stands {
+		w.Verdict = "stands"
+	}
+	where := protocol.Reason{Rule: "provisional", Record: r.ID(), Text: "No checkpoint covers it yet: this is how it would count now."}
+	if covered {
+		where = protocol.Reason{Rule: "final", Record: ref.ID, Text: fmt.Sprintf("Checkpoint %d covers it: this is final.", ref.Height)}
+	}
+	w.Because = append(w.Because, where)
+	return s.since(w, r), nil
+}
+
+// since adds what happened to a record that stood.
+func (s *Snapshot) since(w Why, r *protocol.Record) Why {
+	h := r.Header()
+	if p := s.View.Decisions().Poll(h.Subject); p != nil && w.Verdict == "stands" {
+		if v, ok := p.Ballots.Get(h.Persona); ok && v.Ballot != r.ID() {
+			w.Verdict = "replaced"
+			w.Because = append(w.Because, protocol.Reason{Rule: "ballot/seq", Record: v.Ballot, Text: "A later ballot of the same voter counts instead."})
+		}
+	}
+	if m := s.View.Roll().Motion(r.ID()); m != nil {
+		t := s.Final.Roll().Count(m)
+		w.Verdict = "waiting"
+		text := fmt.Sprintf("%d members endorsed it, and %d are needed.", t.Roll, t.RollNeeds)
+		if t.BodyNeeds > 0 {
+			text += fmt.Sprintf(" Or %d who hold the same office: %d did.", t.BodyNeeds, t.Body)
+		}
+		w.Because = append(w.Because, protocol.Reason{Rule: roll.RuleMotion, Record: r.ID(), Text: text})
+	}
+	return w
+}
+
+// verdictsAt computes again what a final checkpoint made of its records.
+func (l *ledger) verdictsAt(height uint64) ([]protocol.Verdict, error) {
+	tip, err := l.replayTo(height - 1)
+	if err != nil {
+		return nil, err
+	}
+	_, v, err := l.certificateAt(height)
+	if err != nil {
+		return nil, err
+	}
+	recs, err := l.storedCover(v)
+	if err != nil {
+		return nil, err
+	}
+	next, err := tip.Apply(v, recs)
+	return next.Verdicts, err
+}
+
+// storedCover reads the records that a stored checkpoint newly covers.
+func (l *ledger) storedCover(v checkpoint.Value) (recs []*protocol.Record, err error) {
+	sets, err := v.NewlyCovered(l.storedChunk)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range sets {
+		for _, id := range set.IDs {
+			r, err := l.record(id)
+			if err != nil {
+				return nil, err
+			}
+			recs = append(recs, r)
+		}
+	}
+	return recs, nil
+}
