@@ -38,6 +38,8 @@ var shapes = map[string]reflect.Type{
 	"roll suspend":      reflect.TypeFor[node.RecordRef](),
 	"roll expel":        reflect.TypeFor[node.RecordRef](),
 	"roll endorse":      reflect.TypeFor[node.RecordRef](),
+	"roll prove":        reflect.TypeFor[proven](),
+	"roll verify":       reflect.TypeFor[standing](),
 	"roll motions":      reflect.TypeFor[node.MotionList](),
 	"office recall":     reflect.TypeFor[node.RecordRef](),
 	"office resign":     reflect.TypeFor[node.RecordRef](),

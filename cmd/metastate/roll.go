@@ -14,7 +14,8 @@ import (
 func (a *app) rollCommands() *cobra.Command {
 	return group("roll", "See who belongs, and act on it",
 		a.rollListCommand(), a.rollShowCommand(), a.rollWhyCommand(),
-		a.rollAdmitCommand(), a.rollSuspendCommand(), a.rollExpelCommand(), a.rollEndorseCommand(), a.rollMotionsCommand())
+		a.rollAdmitCommand(), a.rollSuspendCommand(), a.rollExpelCommand(), a.rollEndorseCommand(), a.rollMotionsCommand(),
+		a.rollProveCommand(), a.rollVerifyCommand())
 }
 
 func (a *app) rollListCommand() *cobra.Command {

@@ -89,6 +89,11 @@ func (in Inside) RollMember(ctx context.Context, persona string) (node.RollEntry
 	return get[node.RollEntry](ctx, in, "/roll/member", "persona", persona)
 }
 
+// ProveStanding returns the proof of a persona's standing.
+func (in Inside) ProveStanding(ctx context.Context, persona string) (StandingProof, error) {
+	return get[StandingProof](ctx, in, "/roll/proof", "persona", persona)
+}
+
 // Why explains a persona, an office, a proposal or a record.
 func (in Inside) Why(ctx context.Context, ref string) (node.Why, error) {
 	return get[node.Why](ctx, in, "/why", "ref", ref)

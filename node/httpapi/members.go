@@ -26,6 +26,7 @@ func (a *api) routeMembers(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/roll", inside(a, queryTime, roll))
 	mux.Handle("GET /api/v1/roll/member", inside(a, queryTime, rollMember))
 	mux.Handle("GET /api/v1/roll/why", inside(a, queryTime, rollWhy))
+	mux.Handle("GET /api/v1/roll/proof", inside(a, queryTime, proveStanding))
 	mux.Handle("GET /api/v1/why", inside(a, queryTime, why))
 	mux.Handle("POST /api/v1/roll/admission", inside(a, actTime, admit))
 
@@ -151,6 +152,15 @@ func rollMember(r *http.Request, c Community) (node.RollEntry, error) {
 		Code: "not-found", Exit: node.ExitNotFound,
 		Message: fmt.Sprintf("%s is not on the roll", id), Hint: "metastate roll list --provisional",
 	}
+}
+
+func proveStanding(r *http.Request, c Community) (StandingProof, error) {
+	id, err := member(r, c)
+	if err != nil {
+		return StandingProof{}, err
+	}
+	b, err := c.ProveStanding(id)
+	return StandingProof{Proof: b}, err
 }
 
 // why explains whatever ref names.

@@ -48,6 +48,11 @@ type Holder struct {
 	Name    string      `json:"name"`
 }
 
+// StandingProof is a persona's standing, proven (SPEC §7.7).
+type StandingProof struct {
+	Proof []byte `json:"proof"`
+}
+
 // SyncStatus is how far this node is in step with others.
 type SyncStatus struct {
 	Peers       int                `json:"peers"`     // known

@@ -45,6 +45,7 @@ type membership interface {
 	RollWhy(persona protocol.ID) (node.Why, error)
 	Member(ref string) (protocol.ID, error)
 	Why(ref string) (node.Why, error)
+	ProveStanding(persona protocol.ID) ([]byte, error)
 	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
 	authority
 }
