@@ -79,7 +79,7 @@ func (c *clerk) poke() {
 func (c *clerk) receive(raw []byte) error {
 	clerks := c.ledger.currentTip().Clerks()
 	if era := checkpoint.EraOf(raw); !era.IsZero() {
-		act, successors := c.ledger.recall()
+		act, successors, _ := c.ledger.recall()
 		if act != era {
 			return nil // it may be known here later; messages are sent again
 		}
@@ -132,16 +132,16 @@ type heightDriver struct {
 // turn does what there is to do and returns when to look again.
 func (h *heightDriver) turn() time.Duration {
 	tip := h.ledger.currentTip()
-	era, clerks := h.ledger.recall()
+	era, clerks, ready := h.ledger.recall()
 	if era.IsZero() {
-		clerks = tip.Clerks()
+		clerks, ready = tip.Clerks(), true
 	}
 	if h.height != tip.Ref().Height+1 || h.era != era {
 		h.reset(tip, era)
 	}
 	h.clerks = clerks
 	inputs := h.take()
-	if h.stuck != nil || !h.isClerk() || h.muted(tip) {
+	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) {
 		return watch
 	}
 	if h.machine == nil && (len(inputs) > 0 || h.mayBegin(tip)) {

@@ -78,9 +78,12 @@ const (
 	maxBehind = 60 * time.Second
 	omission  = 2 * time.Second
 
-	// recallPatience is how long the clerks in force have to cover a recall
-	// before those whom it names do it themselves.
-	recallPatience = 10 * time.Second
+	// recallPatience is how long the clerks in force have to cover a recall. Then
+	// they sign nothing more while it stands, and recallMargin later those whom it
+	// names cover it: long enough for what was under way, so that slow links make
+	// no two checkpoints of one height.
+	recallPatience = 10 * time.Minute
+	recallMargin   = time.Minute
 	replayEvery    = 10 * time.Second
 )
 

@@ -37,11 +37,11 @@ func (l *ledger) propose(recall protocol.ID) (n checkpoint.Next, ok bool, err er
 }
 
 // recall is the recall of clerks that those in force have left uncovered for
-// too long, and its successors; zero if there is none. Of several the lowest:
-// the members who endorsed both must choose.
-func (l *ledger) recall() (act protocol.ID, successors []checkpoint.Clerk) {
+// too long, and its successors, and whether these may begin; zero if there is
+// none. Of several the lowest: the members who endorsed both must choose.
+func (l *ledger) recall() (act protocol.ID, successors []checkpoint.Clerk, ready bool) {
 	if !l.recallOpen() {
-		return act, nil
+		return act, nil, false
 	}
 	list := l.Snapshot().View.Roll().JustRecalled()
 	l.mu.Lock()
@@ -55,10 +55,11 @@ func (l *ledger) recall() (act protocol.ID, successors []checkpoint.Clerk) {
 		seen[r.Act] = at
 		if act.IsZero() && l.now().Sub(at) >= recallPatience {
 			act, successors = r.Act, checkpoint.Successors(r)
+			ready = l.now().Sub(at) >= recallPatience+recallMargin
 		}
 	}
 	l.recalls = seen
-	return act, successors
+	return act, successors, ready
 }
 
 // recallOpen reports whether any recall is held and not carried out: only then

@@ -33,7 +33,7 @@ func (h *home) does(r RecordRef, err error) protocol.ID {
 // waits lets time go by until all the homes agree that something is so.
 func (w *town) waits(what string, homes []*home, so func(*home) bool) {
 	w.t.Helper()
-	for range 240 {
+	for range 1200 {
 		if !slices.ContainsFunc(homes, func(h *home) bool { return !so(h) }) {
 			return
 		}
