@@ -31,6 +31,7 @@ var layers = [][]string{
 	{"protocol/state"},
 	{"protocol/state/statetest"},
 	{"protocol/checkpoint"},
+	{"protocol/snapshot"},
 	{"protocol/bundle"},
 	{"store"},
 	{"node/internal/p2p"},

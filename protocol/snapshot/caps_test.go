@@ -1,0 +1,168 @@
+package snapshot_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/snapshot"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
+)
+
+// chunkOf encodes strings as a chunk, and gives the digest of keys and values.
+func chunkOf(list ...[]byte) (protocol.ID, []byte) {
+	b := dagcbor.AppendArray(nil, len(list))
+	for _, s := range list {
+		b = dagcbor.AppendBytes(b, s)
+	}
+	d, _ := merkle.Digest(func(yield func([32]byte, []byte) bool) {
+		for i := 0; i+1 < len(list); i += 2 {
+			var key [32]byte
+			copy(key[:], list[i])
+			if !yield(key, list[i+1]) {
+				return
+			}
+		}
+	})
+	return d, b
+}
+
+// TestChunkForm: the digest is right in each case; only the form may be wrong.
+func TestChunkForm(t *testing.T) {
+	one, two := make([]byte, 32), slices.Repeat([]byte{1}, 32)
+	half := make([]byte, snapshot.MaxChunk/2)
+	for what, x := range map[string]struct {
+		list [][]byte
+		good bool
+	}{
+		"one leaf":                {[][]byte{one, {7}}, true},
+		"two leaves":              {[][]byte{one, {7}, two, nil}, true},
+		"a large leaf":            {[][]byte{one, make([]byte, snapshot.MaxLeaf-100)}, true},
+		"too large a leaf":        {[][]byte{one, make([]byte, snapshot.MaxLeaf-10)}, false},
+		"two leaves, too large":   {[][]byte{one, half, two, half}, false},
+		"a key without a value":   {[][]byte{one, {7}, two}, false},
+		"a short key":             {[][]byte{one[:31], {7}}, false},
+		"no leaves":               {nil, false},
+		"keys that do not ascend": {[][]byte{two, {7}, one, {7}}, false},
+	} {
+		name, b := chunkOf(x.list...)
+		if err := snapshot.CheckChunk(name, b); (err == nil) != x.good {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := snapshot.CheckChunk(name, append(b, 0)); err == nil {
+			t.Errorf("%s, and something after: taken", what)
+		}
+	}
+}
+
+// TestOpenRefusesMixed: what the certificate and the state root name is checked
+// before any chunk is asked for.
+func TestOpenRefusesMixed(t *testing.T) {
+	c := handedOver(t)
+	old := newCrowd(t).chain.snapshot().Manifest()
+	s := c.snapshot()
+	m := s.Manifest()
+	other := newChain(t, statetest.Charter(t), "alice").snapshot().Manifest()
+	for field, from := range map[string][]byte{"h": other, "o": old, "s": old} {
+		if _, err := snapshot.Open(c.w.Genesis, c.lineage(), snapshot.Mixed(m, from, field)); !errors.Is(err, snapshot.ErrManifest) {
+			t.Errorf("%s of another: %v", field, err)
+		}
+	}
+	for what, forged := range map[string][]byte{
+		"ballots of a fixed kind": snapshot.Retyped(m, snapshot.Members, 0),
+		"a kind there is not":     snapshot.Retyped(m, snapshot.Members, snapshot.Covered+1),
+		"two of one kind":         snapshot.Twice(m, snapshot.Control),
+		"another version":         snapshot.Versioned(m),
+	} {
+		if _, err := snapshot.Open(c.w.Genesis, c.lineage(), forged); !errors.Is(err, snapshot.ErrManifest) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A liar is a source with another certificate at one height.
+type liar struct {
+	*chain
+	height uint64
+	cert   []byte
+}
+
+func (l liar) Certificate(height uint64) ([]byte, error) {
+	if height == l.height {
+		return l.cert, nil
+	}
+	return l.chain.Certificate(height)
+}
+
+func TestMakeRefuses(t *testing.T) {
+	c := rich(t)
+	h := c.tip.Ref().Height
+	for what, src := range map[string]snapshot.Source{
+		"another certificate of its height": liar{c, h, c.certs[h-1]},
+		"no certificate":                    liar{c, h, nil},
+		"no witness":                        liar{c, h - 1, c.certs[1]},
+	} {
+		if _, err := snapshot.Make(c.tip, src); err == nil {
+			t.Errorf("%s: made", what)
+		}
+	}
+	rival, err := checkpoint.ParseCertificate(c.certs[h])
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := checkpoint.ParseValue(rival.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value.Clerks = value.Clerks[:2]
+	if rival.Value, err = value.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := snapshot.Make(c.tip, liar{c, h, rival.Encode()}); err == nil {
+		t.Error("with the certificate of a rival value: made")
+	}
+	// The last that touched the poll "aside" covers another set of it.
+	cert, err := checkpoint.ParseCertificate(c.certs[h-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := checkpoint.ParseValue(cert.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Subjects[0].Digest[0] ^= 1
+	v.Subjects[1].Digest[0] ^= 1
+	if cert.Value, err = v.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := snapshot.Make(c.tip, liar{c, h - 1, cert.Encode()}); err == nil {
+		t.Error("a witness of another set: made")
+	}
+}
+
+// TestManifestForm: what is refused when it is read, whatever it says.
+func TestManifestForm(t *testing.T) {
+	m := rich(t).snapshot().Manifest()
+	if _, ok := snapshot.Again(m); !ok {
+		t.Fatal("a good one is refused")
+	}
+	for what, b := range map[string][]byte{
+		"members named":      bytes.Replace(m, []byte{0x84, 1, 0x40}, []byte{0x84, 1, 0x41, 0}, 1),
+		"a tree twice":       snapshot.Twice(m, snapshot.Ballots),
+		"ballots of no name": snapshot.Renamed(m, snapshot.Ballots, protocol.ID{}),
+		"a fixed tree named": snapshot.Retyped(m, snapshot.Ballots, snapshot.Control),
+		"too long": snapshot.Witnesses(m, func([][]byte) [][]byte {
+			return slices.Repeat([][]byte{make([]byte, 50_000)}, snapshot.MaxManifest/50_000+1)
+		}),
+		"too many witnesses": snapshot.Witnesses(m, func([][]byte) [][]byte { return make([][]byte, 4097) }),
+	} {
+		if _, ok := snapshot.Again(b); ok {
+			t.Errorf("%s: read", what)
+		}
+	}
+}
