@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -11,29 +10,12 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
-// ErrHeads is wrapped when a value may not list all heads of the covered
-// control plane. What comes next depends on them, and nothing commits to the
-// rest: a tip can be restored only where there are fewer than [MaxFrontier].
-var ErrHeads = errors.New("the value may not list all heads of the control plane")
-
-// Restorable checks that a value says all that [Restore] must know of the
-// control plane. The error wraps [ErrHeads].
-func (v Value) Restorable() error {
-	if len(v.Control.Frontier) >= MaxFrontier {
-		return fmt.Errorf("checkpoint: height %d: %w", v.Height, ErrHeads)
-	}
-	return nil
-}
-
 // Restore makes the tip of a certified value, its state, the set of covered
 // control records, and the covered sets of open subjects. It requires that they
 // are the value's. Of a subject that the value does not touch it cannot tell:
 // the caller has its set from an earlier value.
 func Restore(c Certificate, s *state.State, control merkle.Set, subjects iter.Seq2[protocol.ID, merkle.Set]) (Tip, error) {
 	v, err := ParseValue(c.Value)
-	if err == nil {
-		err = v.Restorable()
-	}
 	if err != nil {
 		return Tip{}, err
 	}

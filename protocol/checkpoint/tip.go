@@ -69,7 +69,8 @@ func (t Tip) Covered(subject protocol.ID) merkle.Set {
 // Covers reports whether the checkpoint or one before it covers r.
 func (t Tip) Covers(r *protocol.Record) bool { return t.Covered(r.Header().Subject).Has(r.ID()) }
 
-// Frontier are the heads of the covered control plane, rising.
+// Frontier are the heads of the covered control plane, rising, the lowest if
+// there are more than [MaxFrontier].
 func (t Tip) Frontier() []protocol.ID { return t.frontier }
 
 // Clerks are those who sign the next checkpoint.
@@ -264,7 +265,11 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 		}
 		heads[r.ID()] = true
 	}
+	// The digest says what is covered. The heads only help others find it: more
+	// than a value has room for must not keep a record from being covered, and
+	// what the value doesn't list no later one depends on.
 	n.Tip.frontier = slices.SortedFunc(maps.Keys(heads), protocol.ID.Compare)
+	n.Tip.frontier = n.Tip.frontier[:min(len(n.Tip.frontier), MaxFrontier)]
 	n.Value = Value{
 		Version: Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
 		Clerks: n.Tip.Clerks(), StateRoot: s.Root(),
@@ -277,9 +282,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 			return Next{}, err
 		}
 	}
-	// The digest says what is covered. The list only helps others find it, and
-	// more heads than it has room for must not keep a record from being covered.
-	n.Value.Control.Frontier = n.Tip.frontier[:min(len(n.Tip.frontier), MaxFrontier)]
+	n.Value.Control.Frontier = n.Tip.frontier
 	n.Value.Control.Digest = n.Tip.control.Root()
 	n.Value.Control.Count = uint64(n.Tip.control.Len())
 	for _, id := range s.Decisions().JustClosed() {

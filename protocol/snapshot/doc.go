@@ -56,7 +56,4 @@
 // ballots that don't count, a later value that touches the poll shows. Then
 // [checkpoint.Tip.Apply] fails on a value that is right, so a node that has
 // just restored a snapshot should first suspect that, and take another.
-//
-// No snapshot can be taken where a value lists as many heads as fit
-// ([checkpoint.ErrHeads]): the heads left out matter, and nothing names them.
 package snapshot

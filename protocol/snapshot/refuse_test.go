@@ -215,9 +215,9 @@ func (c *chain) polls(t *testing.T, title string) protocol.ID {
 	return protocol.ID{}
 }
 
-// TestTooManyHeads: where the value may not say all heads, nobody takes or
-// opens a snapshot.
-func TestTooManyHeads(t *testing.T) {
+// TestManyHeads: with more heads than a value lists, a snapshot is taken all the
+// same, as nothing later depends on the others.
+func TestManyHeads(t *testing.T) {
 	c := newChain(t, quick(t), "alice", "bob")
 	at := int64(statetest.Start)
 	door := c.w.Invite("alice", "door", 100, at+1e6, statetest.How{})
@@ -242,12 +242,8 @@ func TestTooManyHeads(t *testing.T) {
 		batch = append(batch, c.w.Propose(fmt.Sprint("n", 61+i), "y", "ordinary", 3600, statetest.How{}))
 	}
 	c.heads(t, batch)
-	if _, err := snapshot.Make(c.tip, c); !errors.Is(err, checkpoint.ErrHeads) {
-		t.Errorf("made with %d heads: %v", len(c.tip.Frontier()), err)
-	}
-	if _, err := c.restore(snapshot.Certified(s.Manifest(), c.certs[c.tip.Ref().Height]), nil); !errors.Is(err, checkpoint.ErrHeads) {
-		t.Errorf("opened with %d heads: %v", len(c.tip.Frontier()), err)
-	}
+	full := c.snapshot()
+	c.fill(full, c.open(full), inOrder)
 }
 
 // heads covers records until there are as many heads as a value lists.

@@ -53,7 +53,7 @@ type Restorer struct {
 // the snapshot is no older than the checkpoint that is known; the manifest is
 // verified against the snapshot's certificate, as far as it can be before there
 // are chunks. It keeps the manifest's bytes. Errors wrap [ErrManifest],
-// [ErrChain], [ErrKnown], [checkpoint.ErrHeads] or those of certificates.
+// [ErrChain], [ErrKnown] or those of certificates.
 func Open(genesis *protocol.Record, chain *Chain, b []byte) (*Restorer, error) {
 	r, err := open(genesis, chain, b)
 	if err != nil {
@@ -79,9 +79,6 @@ func open(genesis *protocol.Record, chain *Chain, b []byte) (*Restorer, error) {
 	}
 	if r.value.Height < chain.known.Height {
 		return nil, fmt.Errorf("%w: the snapshot is older", ErrKnown)
-	}
-	if err := r.value.Restorable(); err != nil {
-		return nil, err
 	}
 	if err := r.checkFixed(); err != nil {
 		return nil, err

@@ -40,8 +40,7 @@ type place struct {
 }
 
 // Make takes a snapshot of a tip. Nodes at one checkpoint make chunks of the
-// same names, so that one may be had from each. The error wraps
-// [checkpoint.ErrHeads] at a checkpoint of which none can be taken.
+// same names, so that one may be had from each.
 func Make(tip checkpoint.Tip, src Source) (*Snapshot, error) {
 	return take(tip, src, MaxChunk-chunkRoom)
 }
@@ -65,9 +64,6 @@ func take(tip checkpoint.Tip, src Source, limit int) (*Snapshot, error) {
 	}
 	if protocol.Sum(value.encoded) != ref.ID {
 		return fail(errors.New("its certificate is another's"))
-	}
-	if err := value.Restorable(); err != nil {
-		return fail(err)
 	}
 	r := tip.State().Roll().Trees()
 	pollTree, firstTree := tip.State().Decisions().Trees()
