@@ -137,7 +137,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		"Persona": printed(t, p), "unexported key": fmt.Sprintf("%v %+v %#v", holder{key}, holder{key}, holder{key}),
 		"unexported persona": fmt.Sprintf("%v %#v", owner{p}, owner{p}),
 	} {
-		for _, leak := range []string{"a7a7", "A7A7", "167", "0xa7", "\xa7"} {
+		for _, leak := range []string{"a7a7", "A7A7", "167 167", "167, 167", "0xa7", "\xa7"} {
 			if strings.Contains(out, leak) {
 				t.Errorf("%s prints %q:\n%s", name, leak, out)
 			}
