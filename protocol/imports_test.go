@@ -21,6 +21,8 @@ var layers = [][]string{
 	{"identity"},
 	{"identity/vault"},
 	{"protocol"},
+	{"protocol/internal/wire"},
+	{"protocol/certificate"},
 	{"protocol/reconcile"},
 	{"protocol/charter"},
 	{"protocol/roll"},

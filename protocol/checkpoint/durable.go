@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 // recordVersion is that of the record's encoding. Records never leave a node.
@@ -50,7 +51,7 @@ func (m *Machine) record() []byte {
 	if m.valid.round != NoRound {
 		w.Valid = &wireValid{Round: uint32(m.valid.round), Value: m.valid.value}
 	}
-	return encode(w)
+	return wire.Encode(w)
 }
 
 func raws(msgs []*Message) [][]byte {
@@ -101,45 +102,45 @@ func (m *Machine) restore(record []byte) error {
 }
 
 func decodeRecord(b []byte) (w wireRecord, err error) {
-	d := newDecoder(b)
-	pairs := d.open(7, 9)
-	d.key("h")
-	w.Height = d.uint(math.MaxUint64)
-	if d.optional("l") {
+	d := wire.NewDecoder(b)
+	pairs := d.Open(7, 9)
+	d.Key("h")
+	w.Height = d.Uint(math.MaxUint64)
+	if d.Optional("l") {
 		pairs--
 		w.Locked = &wireLock{}
-		d.open(2, 2)
-		d.key("r")
-		w.Locked.Round = uint32(d.uint(MaxRound))
-		d.key("v")
-		w.Locked.Value = d.link()
+		d.Open(2, 2)
+		d.Key("r")
+		w.Locked.Round = uint32(d.Uint(MaxRound))
+		d.Key("v")
+		w.Locked.Value = d.Link()
 	}
-	d.key("m")
-	w.Metastate = d.link()
-	raw := func(d *decoder) []byte { return d.r.Bytes(MaxMessageSize) }
-	d.key("o")
-	w.Own = list(d, 3, raw)
-	d.key("p")
-	w.Proof = list(d, MaxClerks, raw)
-	d.key("q")
-	w.Passage = list(d, MaxClerks, raw)
-	d.key("r")
-	w.Round = uint32(d.uint(MaxRound))
-	d.key("v")
-	w.Version = d.uint(math.MaxUint64)
-	if d.optional("w") {
+	d.Key("m")
+	w.Metastate = d.Link()
+	raw := func(d *wire.Decoder) []byte { return d.Bytes(MaxMessageSize) }
+	d.Key("o")
+	w.Own = wire.List(d, 3, raw)
+	d.Key("p")
+	w.Proof = wire.List(d, MaxClerks, raw)
+	d.Key("q")
+	w.Passage = wire.List(d, MaxClerks, raw)
+	d.Key("r")
+	w.Round = uint32(d.Uint(MaxRound))
+	d.Key("v")
+	w.Version = d.Uint(math.MaxUint64)
+	if d.Optional("w") {
 		pairs--
 		w.Valid = &wireValid{}
-		d.open(2, 2)
-		d.key("b")
-		w.Valid.Value = d.r.Bytes(MaxValueSize)
-		d.key("r")
-		w.Valid.Round = uint32(d.uint(MaxRound))
+		d.Open(2, 2)
+		d.Key("b")
+		w.Valid.Value = d.Bytes(MaxValueSize)
+		d.Key("r")
+		w.Valid.Round = uint32(d.Uint(MaxRound))
 	}
 	if pairs != 7 {
-		d.fail("fields of something else")
+		d.Fail("fields of something else")
 	}
-	return w, d.end()
+	return w, d.End()
 }
 
 func (m *Machine) restoreLocks(w wireRecord) (err error) {

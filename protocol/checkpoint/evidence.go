@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
@@ -55,26 +56,26 @@ func ParseEvidence(b []byte) (Evidence, error) {
 	if len(b) > MaxEvidenceSize {
 		return e, fmt.Errorf("checkpoint: parsing evidence: %w: over %d bytes", ErrMalformed, MaxEvidenceSize)
 	}
-	d := newDecoder(b)
-	pairs := d.open(5, 6)
-	d.key("c")
-	e.Clerk = int(d.uint(MaxClerks - 1))
-	if d.optional("e") {
-		e.Era = d.link()
+	d := wire.NewDecoder(b)
+	pairs := d.Open(5, 6)
+	d.Key("c")
+	e.Clerk = int(d.Uint(MaxClerks - 1))
+	if d.Optional("e") {
+		e.Era = d.Link()
 		pairs--
 	}
 	if pairs != 5 {
-		d.fail("fields of something else")
+		d.Fail("fields of something else")
 	}
-	d.key("h")
-	e.Height = d.uint(math.MaxUint64)
-	d.key("r")
-	e.Round = uint32(d.uint(MaxRound))
-	d.key("t")
-	e.Kind = Kind(d.uint(uint64(KindPrecommit)))
-	d.key("x")
-	claims := list(d, 2, readClaim)
-	err := d.end()
+	d.Key("h")
+	e.Height = d.Uint(math.MaxUint64)
+	d.Key("r")
+	e.Round = uint32(d.Uint(MaxRound))
+	d.Key("t")
+	e.Kind = Kind(d.Uint(uint64(KindPrecommit)))
+	d.Key("x")
+	claims := wire.List(d, 2, readClaim)
+	err := d.End()
 	if err == nil && len(claims) == 2 {
 		e.First, e.Second = claims[0], claims[1]
 	}
@@ -87,21 +88,21 @@ func ParseEvidence(b []byte) (Evidence, error) {
 	return e, nil
 }
 
-func readClaim(d *decoder) (c Claim) {
+func readClaim(d *wire.Decoder) (c Claim) {
 	c.ValidRound = NoRound
-	pairs := d.open(1, 3)
-	if d.optional("l") {
-		c.ValidRound = int64(d.uint(MaxRound))
+	pairs := d.Open(1, 3)
+	if d.Optional("l") {
+		c.ValidRound = int64(d.Uint(MaxRound))
 		pairs--
 	}
-	d.key("s")
-	d.fixed(c.Sig[:])
-	if d.optional("v") {
-		c.Value = d.link()
+	d.Key("s")
+	d.Fixed(c.Sig[:])
+	if d.Optional("v") {
+		c.Value = d.Link()
 		pairs--
 	}
 	if pairs != 1 {
-		d.fail("a claim of other fields")
+		d.Fail("a claim of other fields")
 	}
 	return c
 }
@@ -146,7 +147,7 @@ func (e Evidence) Encode() []byte {
 			w.Claims[i].ValidRound = &r
 		}
 	}
-	return encode(w)
+	return wire.Encode(w)
 }
 
 // Verify reports whether the evidence convicts, and whom, given the clerks of

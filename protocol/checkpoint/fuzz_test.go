@@ -9,51 +9,6 @@ import (
 
 // Whatever parses has one encoding: the bytes it was parsed from.
 
-func FuzzParseValue(f *testing.F) {
-	f.Add(mustEncode(f, fullValue()))
-	f.Add(mustEncode(f, testValue(1, "v")))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := ParseValue(b)
-		if err != nil {
-			return
-		}
-		if again, err := v.Encode(); err != nil || !bytes.Equal(again, b) {
-			t.Fatalf("%x encodes as %x, %v", b, again, err)
-		}
-	})
-}
-
-func FuzzParseChunk(f *testing.F) {
-	chunks, err := SplitChunks(ids(3, "x"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(chunks[0])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		ids, err := ParseChunk(b)
-		if err != nil {
-			return
-		}
-		if again, err := SplitChunks(ids); err != nil || len(again) != 1 || !bytes.Equal(again[0], b) {
-			t.Fatalf("%x encodes as %x, %v", b, again, err)
-		}
-	})
-}
-
-func FuzzParseCertificate(f *testing.F) {
-	f.Add(certify(mustEncode(f, testValue(4, "v")), 1, 300, 0, 2, 3).Encode())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseCertificate(b)
-		if err != nil {
-			return
-		}
-		if again := c.Encode(); !bytes.Equal(again, b) {
-			t.Fatalf("%x encodes as %x", b, again)
-		}
-		_, _ = c.Verify(testMetastate, testClerks(4)) // must not panic
-	})
-}
-
 // The signature would stop nearly every input, so the form is fuzzed before it.
 func FuzzParseMessage(f *testing.F) {
 	value := mustEncode(f, testValue(4, "v"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // Config says what a machine is to agree on, and with whom.
@@ -104,7 +105,7 @@ func New(cfg Config) (*Machine, error) {
 }
 
 func newMachine(cfg Config) (*Machine, error) {
-	if err := checkKeys(cfg.Clerks); err != nil {
+	if err := certificate.CheckKeys(cfg.Clerks); err != nil {
 		return nil, err
 	}
 	if cfg.Metastate.IsZero() || cfg.Height == 0 || cfg.Prev.IsZero() != (cfg.Height == 1) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 // Kind is the type of an agreement message. Its number is part of what is
@@ -34,10 +35,6 @@ func (k Kind) String() string {
 const (
 	// MaxMessageSize is the largest encoding of a message in bytes.
 	MaxMessageSize = MaxValueSize + 256
-
-	// MaxRound is the last round of a height. Timeouts grow from round to
-	// round, so clerks reach it only when a dishonest one drags them there.
-	MaxRound = 1 << 24
 
 	// NoRound stands for no round at all: the −1 of Algorithm 1.
 	NoRound = -1
@@ -118,7 +115,7 @@ func encodeMessage(h Header, sig [identity.SignatureSize]byte, value []byte) []b
 		r := uint32(h.ValidRound)
 		w.ValidRound = &r
 	}
-	return encode(w)
+	return wire.Encode(w)
 }
 
 // ParseMessage reads a message of the clerks of a height of a metastate, and
@@ -160,40 +157,40 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 	m := &Message{raw: append([]byte(nil), b...)}
 	h := &m.header
 	h.ValidRound = NoRound
-	d := newDecoder(m.raw)
-	pairs := d.open(5, 8)
-	if d.optional("b") {
+	d := wire.NewDecoder(m.raw)
+	pairs := d.Open(5, 8)
+	if d.Optional("b") {
 		h.Kind = KindProposal
-		m.value = d.r.Bytes(MaxValueSize)
+		m.value = d.Bytes(MaxValueSize)
 		pairs--
 	}
-	d.key("c")
-	h.Clerk = int(d.uint(MaxClerks - 1))
-	if d.optional("e") {
-		h.Era = d.link()
+	d.Key("c")
+	h.Clerk = int(d.Uint(MaxClerks - 1))
+	if d.Optional("e") {
+		h.Era = d.Link()
 		pairs--
 	}
-	d.key("h")
-	h.Height = d.uint(math.MaxUint64)
-	if h.Kind == KindProposal && d.optional("l") {
-		h.ValidRound = int64(d.uint(MaxRound))
+	d.Key("h")
+	h.Height = d.Uint(math.MaxUint64)
+	if h.Kind == KindProposal && d.Optional("l") {
+		h.ValidRound = int64(d.Uint(MaxRound))
 		pairs--
 	}
-	d.key("r")
-	h.Round = uint32(d.uint(MaxRound))
-	d.key("s")
-	d.fixed(m.sig[:])
-	d.key("t")
-	kind := Kind(d.uint(uint64(KindPrecommit)))
-	if h.Kind != KindProposal && d.optional("v") {
-		h.Value = d.link()
+	d.Key("r")
+	h.Round = uint32(d.Uint(MaxRound))
+	d.Key("s")
+	d.Fixed(m.sig[:])
+	d.Key("t")
+	kind := Kind(d.Uint(uint64(KindPrecommit)))
+	if h.Kind != KindProposal && d.Optional("v") {
+		h.Value = d.Link()
 		pairs--
 	}
 	if pairs != 5 || kind == 0 || (kind == KindProposal) != (h.Kind == KindProposal) {
-		d.fail("fields of another kind of message")
+		d.Fail("fields of another kind of message")
 	}
 	h.Kind = kind
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return nil, err
 	}
 	if h.Height == 0 || h.Clerk >= clerks || h.ValidRound >= int64(h.Round) {

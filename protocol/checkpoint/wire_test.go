@@ -90,7 +90,8 @@ func TestMessageRefuses(t *testing.T) {
 	b := mustEncode(t, v)
 	v.Metastate = protocol.Sum([]byte("another"))
 	foreign := mustEncode(t, v)
-	second := fullValue()
+	second := testValue(4, "second")
+	second.Height, second.Prev = 2, protocol.Sum(b)
 	later := mustEncode(t, second)
 	for name, raw := range map[string][]byte{
 		"not its turn":        signed(Header{Kind: KindProposal, Clerk: 2, ValidRound: NoRound, Value: protocol.Sum(b)}, b),
@@ -124,85 +125,6 @@ func certify(value []byte, height uint64, round uint32, who ...int) Certificate 
 		c.Signatures = append(c.Signatures, Signature{Clerk: uint8(i), Sig: sig})
 	}
 	return c
-}
-
-func TestCertificate(t *testing.T) {
-	value := mustEncode(t, testValue(4, "v"))
-	clerks := testClerks(4)
-	good := certify(value, 1, 3, 0, 2, 3)
-	c, err := ParseCertificate(good.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v, err := c.Verify(testMetastate, clerks); err != nil || v.Height != 1 || c.ID() != protocol.Sum(value) {
-		t.Fatalf("height %d, %v", v.Height, err)
-	}
-
-	votes := certify(value, 1, 3, 0, 2, 3)
-	for i := range votes.Signatures { // prevotes are not precommits
-		h := Header{Kind: KindPrevote, Height: 1, Round: 3, Value: protocol.Sum(value)}
-		votes.Signatures[i].Sig = testKey(int(votes.Signatures[i].Clerk)).Sign(signingBytes(testMetastate, h))
-	}
-	twice := certify(value, 1, 3, 0, 2, 2)
-	unordered := certify(value, 1, 3, 2, 0, 3)
-	otherRound := certify(value, 1, 3, 0, 2, 3)
-	otherRound.Round = 4
-	otherValue := certify(value, 1, 3, 0, 2, 3)
-	otherValue.Value = mustEncode(t, testValue(4, "w"))
-	junk := certify(value, 1, 3, 0, 1, 2, 3)
-	junk.Signatures[1].Sig[0] ^= 1
-	stranger := certify(value, 1, 3, 0, 1, 4)
-	for name, tc := range map[string]struct {
-		c    Certificate
-		want error
-	}{
-		"too few":         {certify(value, 1, 3, 0, 2), ErrNoQuorum},
-		"none":            {certify(value, 1, 3), ErrNoQuorum},
-		"one clerk twice": {twice, ErrMalformed},
-		"unordered":       {unordered, ErrMalformed},
-		"prevotes":        {votes, ErrSignature},
-		"another round":   {otherRound, ErrSignature},
-		"another height":  {certify(value, 2, 3, 0, 2, 3), ErrSignature},
-		"another value":   {otherValue, ErrSignature},
-		"a bad signature": {junk, ErrSignature},
-		"a stranger":      {stranger, ErrSignature},
-		"no value":        {Certificate{Round: 1, Signatures: good.Signatures}, ErrMalformed},
-	} {
-		if _, err := tc.c.Verify(testMetastate, clerks); !errors.Is(err, tc.want) {
-			t.Errorf("%s: %v, want %v", name, err, tc.want)
-		}
-	}
-	if _, err := good.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, ErrMalformed) {
-		t.Errorf("another metastate: %v", err)
-	}
-	shared := testClerks(4)
-	shared[1].Key = shared[0].Key
-	if _, err := good.Verify(testMetastate, shared); !errors.Is(err, ErrMalformed) {
-		t.Errorf("clerks sharing a key: %v", err)
-	}
-	if _, err := good.Verify(testMetastate, testClerks(7)); !errors.Is(err, ErrNoQuorum) {
-		t.Errorf("a larger clerk set: %v", err)
-	}
-	for name, c := range map[string]Certificate{"unordered": unordered, "twice": twice, "no value": {}} {
-		if _, err := ParseCertificate(c.Encode()); !errors.Is(err, ErrMalformed) {
-			t.Errorf("parsing, %s: %v", name, err)
-		}
-	}
-}
-
-// A founding certificate is one whose clerks are the founders, by founding key.
-func TestFoundingCertificate(t *testing.T) {
-	var founders []Clerk
-	for i := range 2 {
-		founders = append(founders, Clerk{Key: testKey(i).Public()}) // no persona yet
-	}
-	value := mustEncode(t, testValue(3, "founding"))
-	if _, err := certify(value, 1, 0, 0, 1).Verify(testMetastate, founders); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := certify(value, 1, 0, 0).Verify(testMetastate, founders); !errors.Is(err, ErrNoQuorum) {
-		t.Errorf("one of two founders: %v", err)
-	}
 }
 
 func TestEvidence(t *testing.T) {
@@ -298,5 +220,18 @@ func TestSecondSignatureIsNoConflict(t *testing.T) {
 	}
 	if out, v := m.Step(Received{&second}); v != Duplicate || out != nil {
 		t.Errorf("%v %v, want duplicate", v, out)
+	}
+}
+
+// SPEC §7.4 rule 4.
+func TestProposer(t *testing.T) {
+	for n := 1; n <= MaxClerks; n++ {
+		turns := map[int]bool{}
+		for round := range uint32(n) {
+			turns[Proposer(1<<64-1, round, n)] = true
+		}
+		if len(turns) != n {
+			t.Errorf("n=%d: %d clerks get their turn in n rounds", n, len(turns))
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package checkpoint
+package certificate
 
 // MaxClerks is the largest clerk set. A message of each clerk in each phase
 // must pass between all of them over slow links, which is what bounds it.
@@ -11,10 +11,4 @@ const MaxClerks = 13
 func Quorum(n int) (f, q int) {
 	f = (n - 1) / 3
 	return f, (n+f)/2 + 1
-}
-
-// Proposer returns the index, among n clerks, of the one whose turn it is to
-// propose in a round of a height (SPEC §7.4).
-func Proposer(height uint64, round uint32, n int) int {
-	return int((height%uint64(n) + uint64(round)%uint64(n)) % uint64(n))
 }

@@ -1,9 +1,10 @@
-package checkpoint
+package certificate
 
 import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 // MaxChunk is how many ids one chunk lists (SPEC §7.1).
@@ -17,16 +18,16 @@ const maxChunkSize = 3 + 34*MaxChunk
 // byte strings. Errors wrap [ErrMalformed].
 func ParseChunk(b []byte) ([]protocol.ID, error) {
 	if len(b) > maxChunkSize {
-		return nil, fmt.Errorf("checkpoint: parsing a chunk: %w: over %d bytes", ErrMalformed, maxChunkSize)
+		return nil, fmt.Errorf("certificate: parsing a chunk: %w: over %d bytes", ErrMalformed, maxChunkSize)
 	}
-	d := newDecoder(b)
-	ids := list(d, MaxChunk, func(d *decoder) protocol.ID { return d.digest() })
-	err := d.end()
+	d := wire.NewDecoder(b)
+	ids := wire.List(d, MaxChunk, func(d *wire.Decoder) protocol.ID { return d.Digest() })
+	err := d.End()
 	if err == nil && (len(ids) == 0 || !rising(ids, itself)) {
 		err = fmt.Errorf("%w: ids none or not rising", ErrMalformed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: parsing a chunk: %w", err)
+		return nil, fmt.Errorf("certificate: parsing a chunk: %w", err)
 	}
 	return ids, nil
 }
@@ -36,7 +37,7 @@ func ParseChunk(b []byte) ([]protocol.ID, error) {
 // Errors wrap [ErrMalformed].
 func SplitChunks(ids []protocol.ID) (chunks [][]byte, err error) {
 	if len(ids) > MaxNewlyCovered || !rising(ids, itself) {
-		return nil, fmt.Errorf("checkpoint: splitting into chunks: %w: ids too many or not rising", ErrMalformed)
+		return nil, fmt.Errorf("certificate: splitting into chunks: %w: ids too many or not rising", ErrMalformed)
 	}
 	for len(ids) > 0 {
 		n := min(len(ids), MaxChunk)
@@ -44,7 +45,7 @@ func SplitChunks(ids []protocol.ID) (chunks [][]byte, err error) {
 		for i, id := range ids[:n] {
 			list[i] = [32]byte(id)
 		}
-		chunks = append(chunks, encode(list))
+		chunks = append(chunks, wire.Encode(list))
 		ids = ids[n:]
 	}
 	return chunks, nil
@@ -70,7 +71,7 @@ func (v Value) NewlyCovered(chunk func(name protocol.ID) []byte) ([]Covered, err
 			err = fmt.Errorf("%w: more ids than the value has room for", ErrMalformed)
 		}
 		if err != nil {
-			return fmt.Errorf("checkpoint: reading what a value covers: %w", err)
+			return fmt.Errorf("certificate: reading what a value covers: %w", err)
 		}
 		if len(ids) > 0 {
 			out = append(out, Covered{Subject: subject, IDs: ids})

@@ -1,4 +1,4 @@
-package checkpoint
+package certificate
 
 import (
 	"errors"
@@ -6,10 +6,24 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 // MaxCertificateSize is the largest encoding of a certificate in bytes.
 const MaxCertificateSize = MaxValueSize + MaxClerks*96 + 64
+
+// MaxRound is the last round of a height. Timeouts grow from round to round, so
+// clerks reach it only when a dishonest one drags them there.
+const MaxRound = 1 << 24
+
+// ErrMalformed is wrapped when bytes are not the canonical encoding of what was
+// to be parsed, or break one of its caps. It is a fact about the bytes: every
+// node finds the same.
+var ErrMalformed = wire.ErrMalformed
+
+// ErrSignature is wrapped when bytes are well formed but a signature in them
+// is not one of the given clerks'. The clerk set may be the wrong one.
+var ErrSignature = errors.New("not signed by the clerk")
 
 // ErrNoQuorum is wrapped when a certificate has fewer signatures than its
 // clerks' quorum.
@@ -35,17 +49,17 @@ type Certificate struct {
 func ParseCertificate(b []byte) (Certificate, error) {
 	var c Certificate
 	if len(b) > MaxCertificateSize {
-		return c, fmt.Errorf("checkpoint: parsing a certificate: %w: over %d bytes", ErrMalformed, MaxCertificateSize)
+		return c, fmt.Errorf("certificate: parsing a certificate: %w: over %d bytes", ErrMalformed, MaxCertificateSize)
 	}
-	d := newDecoder(append([]byte(nil), b...))
-	d.open(3, 3)
-	d.key("r")
-	c.Round = uint32(d.uint(MaxRound))
-	d.key("s")
-	c.Signatures = list(d, MaxClerks, readSignature)
-	d.key("v")
-	c.Value = d.r.Bytes(MaxValueSize)
-	err := d.end()
+	d := wire.NewDecoder(append([]byte(nil), b...))
+	d.Open(3, 3)
+	d.Key("r")
+	c.Round = uint32(d.Uint(MaxRound))
+	d.Key("s")
+	c.Signatures = wire.List(d, MaxClerks, readSignature)
+	d.Key("v")
+	c.Value = d.Bytes(MaxValueSize)
+	err := d.End()
 	if err == nil {
 		err = c.checkOrder()
 	}
@@ -53,17 +67,17 @@ func ParseCertificate(b []byte) (Certificate, error) {
 		_, err = ParseValue(c.Value)
 	}
 	if err != nil {
-		return Certificate{}, fmt.Errorf("checkpoint: parsing a certificate: %w", err)
+		return Certificate{}, fmt.Errorf("certificate: parsing a certificate: %w", err)
 	}
 	return c, nil
 }
 
-func readSignature(d *decoder) (s Signature) {
-	d.open(2, 2)
-	d.key("c")
-	s.Clerk = uint8(d.uint(MaxClerks - 1))
-	d.key("s")
-	d.fixed(s.Sig[:])
+func readSignature(d *wire.Decoder) (s Signature) {
+	d.Open(2, 2)
+	d.Key("c")
+	s.Clerk = uint8(d.Uint(MaxClerks - 1))
+	d.Key("s")
+	d.Fixed(s.Sig[:])
 	return s
 }
 
@@ -78,7 +92,7 @@ func (c Certificate) checkOrder() error {
 }
 
 // Encode returns the canonical bytes.
-func (c Certificate) Encode() []byte { return encode(c) }
+func (c Certificate) Encode() []byte { return wire.Encode(c) }
 
 // ID returns the id of the value that the certificate makes final. Different
 // certificates of one value make the same thing final.
@@ -95,13 +109,13 @@ func (c Certificate) ID() protocol.ID { return protocol.Sum(c.Value) }
 func (c Certificate) Verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
 	v, err := c.verify(metastate, clerks)
 	if err != nil {
-		return Value{}, fmt.Errorf("checkpoint: verifying a certificate: %w", err)
+		return Value{}, fmt.Errorf("certificate: verifying a certificate: %w", err)
 	}
 	return v, nil
 }
 
 func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
-	if err := checkKeys(clerks); err != nil {
+	if err := CheckKeys(clerks); err != nil {
 		return Value{}, err
 	}
 	if err := c.checkOrder(); err != nil {
@@ -117,8 +131,9 @@ func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error
 	if _, q := Quorum(len(clerks)); len(c.Signatures) < q {
 		return Value{}, fmt.Errorf("%w: %d of %d", ErrNoQuorum, len(c.Signatures), q)
 	}
-	h := Header{Kind: KindPrecommit, Height: v.Height, Round: c.Round, Value: c.ID(), Era: v.Era()}
-	msg := signingBytes(metastate, h)
+	msg := protocol.Statement{
+		Kind: protocol.AgreePrecommit, Height: v.Height, Round: c.Round, Value: c.ID(), ValidRound: -1, Era: v.Era(),
+	}.Bytes(metastate)
 	for _, s := range c.Signatures {
 		if int(s.Clerk) >= len(clerks) || !identity.Verify(clerks[s.Clerk].Key, msg, s.Sig[:]) {
 			return Value{}, fmt.Errorf("%w: clerk %d", ErrSignature, s.Clerk)

@@ -1,4 +1,4 @@
-package checkpoint
+package certificate
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 // Caps on a value (SPEC §7.1). Together they keep it under MaxValueSize, so
@@ -94,7 +95,7 @@ func ParseValue(b []byte) (Value, error) {
 		err = v.check()
 	}
 	if err != nil {
-		return Value{}, fmt.Errorf("checkpoint: parsing a value: %w", err)
+		return Value{}, fmt.Errorf("certificate: parsing a value: %w", err)
 	}
 	return v, nil
 }
@@ -105,92 +106,92 @@ func ParseValue(b []byte) (Value, error) {
 func (v Value) Encode() ([]byte, error) {
 	err := v.check()
 	if err == nil {
-		if b := encode(v); len(b) <= MaxValueSize {
+		if b := wire.Encode(v); len(b) <= MaxValueSize {
 			return b, nil
 		}
 		err = fmt.Errorf("%w: over %d bytes", ErrMalformed, MaxValueSize)
 	}
-	return nil, fmt.Errorf("checkpoint: encoding a value: %w", err)
+	return nil, fmt.Errorf("certificate: encoding a value: %w", err)
 }
 
 func decodeValue(b []byte) (v Value, err error) {
 	if len(b) > MaxValueSize {
 		return v, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxValueSize)
 	}
-	d := newDecoder(b)
-	pairs := d.open(10, 11)
-	d.key("c")
+	d := wire.NewDecoder(b)
+	pairs := d.Open(10, 11)
+	d.Key("c")
 	v.Control = readControl(d)
-	d.key("e")
-	v.Recall = list(d, 1, (*decoder).link)
-	d.key("h")
-	v.Height = d.uint(math.MaxUint64)
-	d.key("k")
-	v.Clerks = list(d, MaxClerks, readClerk)
-	d.key("m")
-	v.Metastate = d.link()
+	d.Key("e")
+	v.Recall = wire.List(d, 1, (*wire.Decoder).Link)
+	d.Key("h")
+	v.Height = d.Uint(math.MaxUint64)
+	d.Key("k")
+	v.Clerks = wire.List(d, MaxClerks, readClerk)
+	d.Key("m")
+	v.Metastate = d.Link()
 	if pairs == 11 {
-		d.key("p")
-		v.Prev = d.link()
+		d.Key("p")
+		v.Prev = d.Link()
 	}
-	d.key("r")
-	v.StateRoot = d.digest()
-	d.key("s")
-	v.Subjects = list(d, MaxSubjects, readSubject)
-	d.key("t")
-	v.AsOf = int64(d.uint(MaxAsOf))
-	d.key("v")
-	v.Version = d.uint(Version)
-	d.key("x")
-	v.Closings = list(d, MaxClosings, readClosing)
-	return v, d.end()
+	d.Key("r")
+	v.StateRoot = d.Digest()
+	d.Key("s")
+	v.Subjects = wire.List(d, MaxSubjects, readSubject)
+	d.Key("t")
+	v.AsOf = int64(d.Uint(MaxAsOf))
+	d.Key("v")
+	v.Version = d.Uint(Version)
+	d.Key("x")
+	v.Closings = wire.List(d, MaxClosings, readClosing)
+	return v, d.End()
 }
 
-func readControl(d *decoder) (c Control) {
-	d.open(4, 4)
-	d.key("c")
-	c.Chunks = list(d, maxChunks, (*decoder).link)
-	d.key("d")
-	c.Digest = d.digest()
-	d.key("f")
-	c.Frontier = list(d, MaxFrontier, (*decoder).link)
-	d.key("n")
-	c.Count = d.uint(math.MaxUint64)
+func readControl(d *wire.Decoder) (c Control) {
+	d.Open(4, 4)
+	d.Key("c")
+	c.Chunks = wire.List(d, maxChunks, (*wire.Decoder).Link)
+	d.Key("d")
+	c.Digest = d.Digest()
+	d.Key("f")
+	c.Frontier = wire.List(d, MaxFrontier, (*wire.Decoder).Link)
+	d.Key("n")
+	c.Count = d.Uint(math.MaxUint64)
 	return c
 }
 
-func readSubject(d *decoder) (s Subject) {
-	d.open(4, 4)
-	d.key("c")
-	s.Chunks = list(d, maxChunks, (*decoder).link)
-	d.key("d")
-	s.Digest = d.digest()
-	d.key("n")
-	s.Count = d.uint(math.MaxUint64)
-	d.key("s")
-	s.Subject = d.link()
+func readSubject(d *wire.Decoder) (s Subject) {
+	d.Open(4, 4)
+	d.Key("c")
+	s.Chunks = wire.List(d, maxChunks, (*wire.Decoder).Link)
+	d.Key("d")
+	s.Digest = d.Digest()
+	d.Key("n")
+	s.Count = d.Uint(math.MaxUint64)
+	d.Key("s")
+	s.Subject = d.Link()
 	return s
 }
 
-func readClosing(d *decoder) (c Closing) {
-	d.open(4, 4)
-	d.key("d")
-	c.Digest = d.digest()
-	d.key("n")
-	c.Count = d.uint(math.MaxUint64)
-	d.key("p")
-	c.Poll = d.link()
-	d.key("r")
-	c.Result = d.link()
+func readClosing(d *wire.Decoder) (c Closing) {
+	d.Open(4, 4)
+	d.Key("d")
+	c.Digest = d.Digest()
+	d.Key("n")
+	c.Count = d.Uint(math.MaxUint64)
+	d.Key("p")
+	c.Poll = d.Link()
+	d.Key("r")
+	c.Result = d.Link()
 	return c
 }
 
-func readClerk(d *decoder) (c Clerk) {
-	d.open(2, 2)
-	d.key("k")
-	c.Key = d.publicKey()
-	d.key("p")
-	c.Persona = d.link()
+func readClerk(d *wire.Decoder) (c Clerk) {
+	d.Open(2, 2)
+	d.Key("k")
+	c.Key = d.PublicKey()
+	d.Key("p")
+	c.Persona = d.Link()
 	return c
 }
 

@@ -1,4 +1,4 @@
-package checkpoint
+package certificate
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ func (v *Value) check() error {
 	if !rising(v.Clerks, func(c Clerk) protocol.ID { return c.Persona }) {
 		return bad("clerks not rising")
 	}
-	if err := checkKeys(v.Clerks); err != nil {
+	if err := CheckKeys(v.Clerks); err != nil {
 		return err
 	}
 	return v.checkCover()
@@ -87,9 +87,9 @@ func anyZero(ids []protocol.ID) bool {
 	return false
 }
 
-// checkKeys requires 1..MaxClerks clerks with distinct keys: one key counted
+// CheckKeys requires 1..MaxClerks clerks with distinct keys: one key counted
 // twice would be a quorum of fewer. Errors wrap [ErrMalformed].
-func checkKeys(clerks []Clerk) error {
+func CheckKeys(clerks []Clerk) error {
 	if len(clerks) == 0 || len(clerks) > MaxClerks {
 		return fmt.Errorf("%w: %d clerks, want 1..%d", ErrMalformed, len(clerks), MaxClerks)
 	}
