@@ -37,8 +37,11 @@ type AdmitBody struct {
 	Invite  protocol.ID `cbor:"invite,omitzero"`
 }
 
-// LeaveBody is empty: leaving needs no reason and nobody's consent.
-type LeaveBody struct{}
+// LeaveBody is empty, or says where to: leaving needs no reason and nobody's
+// consent. A body that says nothing else does not hold anybody back.
+type LeaveBody struct {
+	To *Move `cbor:"to,omitempty"`
+}
 
 // A Place is how far a device's chain stands: the number of its records, and
 // the last of them.

@@ -19,7 +19,7 @@ func ParseMember(persona protocol.ID, leaf []byte) (*Member, error) {
 	}
 	m := &Member{
 		Persona: persona, Name: l.Name, Founder: l.Founder, Keys: l.Keys, Spans: l.Spans, Until: l.Until, Offices: l.Offices,
-		Devices: l.Devices, Invite: l.Invite, Approved: l.Approved, Because: l.Because,
+		Devices: l.Devices, Invite: l.Invite, Approved: l.Approved, Because: l.Because, Moved: l.Moved,
 	}
 	if l.Quota != nil {
 		m.Quota = *l.Quota

@@ -62,6 +62,7 @@ type Member struct {
 	Approved []protocol.ID // who admitted by name, sorted
 	Quota    Quota
 	Because  []protocol.Reason
+	Moved    *Moved // where standing and share went, nil: nowhere
 }
 
 // A Quota is what a member has used of what is limited.
@@ -226,13 +227,14 @@ type memberLeaf struct {
 	Approved []protocol.ID        `cbor:"approved,omitempty"`
 	Quota    *Quota               `cbor:"quota,omitempty"`
 	Because  []protocol.Reason    `cbor:"because,omitempty"`
+	Moved    *Moved               `cbor:"moved,omitempty"`
 }
 
 // AppendLeaf encodes the entry for the state root (SPEC §6.3).
 func (m *Member) AppendLeaf(b []byte) []byte {
 	return appendLeaf(b, memberLeaf{
 		Name: m.Name, Founder: m.Founder, Keys: m.Keys, Spans: m.Spans, Until: m.Until, Offices: m.Offices,
-		Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Quota: m.Quota.leaf(), Because: m.Because,
+		Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Quota: m.Quota.leaf(), Because: m.Because, Moved: m.Moved,
 	})
 }
 

@@ -310,8 +310,10 @@ func (f *fold) carryOut(list []sentence) {
 				continue
 			}
 			c.Until = f.Step.AsOf + f.Charter.Suspend
-		case Left, Expelled:
-			c.Offices, c.Approved = nil, nil
+		case Left:
+			c.Offices, c.Approved, c.Moved = nil, nil, f.moves(x.target)
+		case Expelled: // who leaves at the same time takes nothing along
+			c.Offices, c.Approved, c.Moved = nil, nil, f.Base.Member(x.target).Moved
 		}
 		f.s = f.s.put(c.with(f.Step, x.standing, x.why))
 	}

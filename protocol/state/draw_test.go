@@ -104,7 +104,12 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		}
 		return p.w.Disown(by, body, how)
 	case "leave":
-		return p.w.Record(by, protocol.Leave, roll.LeaveBody{}, how)
+		var body roll.LeaveBody
+		if len(args) > 0 { // to FORK NAME HEIGHT
+			height, _ := strconv.ParseUint(arg(3), 10, 64)
+			body.To = &roll.Move{Metastate: p.elsewhere(arg(1)), Persona: p.elsewhere(arg(2)), Height: height}
+		}
+		return p.w.Record(by, protocol.Leave, body, how)
 	case "appoint":
 		return p.w.Record(by, protocol.Appoint, roll.AppointBody{Office: arg(0), Personas: personas(args[1:])}, how)
 	case "propose":
@@ -124,6 +129,18 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 	}
 	p.fail("no such act")
 	return nil
+}
+
+// elsewhere is the id of what a word names in another metastate: "here" is this
+// one, and "-" nothing.
+func (p *play) elsewhere(word string) protocol.ID {
+	switch word {
+	case "here":
+		return p.w.Genesis.ID()
+	case "-":
+		return protocol.ID{}
+	}
+	return protocol.Sum([]byte(word))
 }
 
 // evidence is two precommits of a device at a height, or what only looks like it.

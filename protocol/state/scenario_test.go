@@ -210,6 +210,8 @@ func (p *play) observe(what string, n int) (out []string) {
 		return []string{"suspend=" + strings.TrimSuffix((time.Duration(p.view.Charter().Suspend)*time.Second).String(), "0m0s")}
 	case what == "size":
 		return []string{strconv.FormatUint(p.view.Roll().Size(), 10)}
+	case strings.HasPrefix(what, "moved:"):
+		return p.moved(p.view.Roll().Member(p.w.Persona(strings.TrimPrefix(what, "moved:"))))
 	case r == nil && strings.Contains(what, "/"):
 		if d := p.view.Roll().Device(statetest.Key("device/" + what).Public()); d.Live(p.view.AsOf()) {
 			return []string{"live"}
@@ -227,6 +229,23 @@ func (p *play) observe(what string, n int) (out []string) {
 	}
 	v := p.verdicts[p.drawn[what].ID()]
 	return []string{map[bool]string{true: "stands", false: "void"}[v.Stands], string(v.Rule)}
+}
+
+// moved is where somebody went: the persona there, the height, and whether with
+// a share. The words of the scenario for fork and persona are dune and dana2.
+func (p *play) moved(m *roll.Member) []string {
+	if m.Moved == nil {
+		return []string{"nowhere"}
+	}
+	for _, fork := range []string{"dune", "mesa"} {
+		for _, persona := range []string{"dana2", "eve2"} {
+			if p.elsewhere(fork) == m.Moved.Metastate && p.elsewhere(persona) == m.Moved.Persona {
+				share := map[bool]string{true: "share", false: "-"}[m.Moved.Share]
+				return []string{fork, persona, strconv.FormatUint(m.Moved.Height, 10), share}
+			}
+		}
+	}
+	return []string{"elsewhere"}
 }
 
 // pollWords are a poll's phase, its tally, and how many could vote and were
