@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/bundle"
@@ -70,24 +69,32 @@ func (c *Community) Export(ctx context.Context, w io.Writer, req BundleRequest) 
 // since lists records in order of arrival, parents first, that a checkpoint does
 // not cover.
 func (l *ledger) since(height uint64) (ids []protocol.ID, from, top uint64, err error) {
+	list := map[protocol.ID]bool{} // covered since, or not at all
 	l.mu.Lock()
-	tip, sets := l.tip, maps.Clone(l.sets)
+	top = l.tip.Ref().Height
+	for id := range l.open {
+		list[id] = true
+	}
 	l.mu.Unlock() // reading the whole store must not hold up anything else
-	top = tip.Ref().Height
-	covered := checkpoint.Tip{}
-	if height > 0 {
-		if height > top {
-			return nil, 0, 0, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, top)}
-		}
-		if covered, err = l.tipAt(height); err != nil {
+	if height > top {
+		return nil, 0, 0, &Error{Code: "not-found", Exit: ExitNotFound, Message: fmt.Sprintf("there is no checkpoint %d: the latest is %d", height, top)}
+	}
+	for h := height + 1; h <= top; h++ {
+		_, sets, err := l.coverAt(h)
+		if err != nil {
 			return nil, 0, 0, err
+		}
+		for _, set := range sets {
+			for _, id := range set.IDs {
+				list[id] = true
+			}
 		}
 	}
 	for e, err := range l.store.Log(0) {
 		if err != nil {
 			return nil, 0, 0, storeError(err)
 		}
-		if !covered.Covered(e.Set).Has(e.ID) && sets[e.Set].Has(e.ID) {
+		if list[e.ID] {
 			ids = append(ids, e.ID)
 		}
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -86,26 +87,30 @@ func (l *ledger) storedChunk(id protocol.ID) []byte {
 	return b
 }
 
-// coveredAt finds the checkpoint that covers a record of a subject.
-func (l *ledger) coveredAt(subject, id protocol.ID) (ref CheckpointRef, ok bool, err error) {
-	tip := l.currentTip()
-	if !tip.Covered(subject).Has(id) {
-		return ref, false, nil
+// coverAt reads what the checkpoint at a height newly covers.
+func (l *ledger) coverAt(height uint64) (ref CheckpointRef, sets []checkpoint.Covered, err error) {
+	cert, v, err := l.certificateAt(height)
+	if err != nil {
+		return ref, nil, err
 	}
-	for h := tip.Ref().Height; h > 0; h-- {
-		cert, v, err := l.certificateAt(h)
-		if err != nil {
-			return ref, false, err
-		}
-		sets, err := v.NewlyCovered(l.storedChunk)
+	sets, err = v.NewlyCovered(l.storedChunk)
+	return CheckpointRef{Height: height, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, sets, err
+}
+
+// coveredAt finds the checkpoint that covers a record.
+func (l *ledger) coveredAt(id protocol.ID) (ref CheckpointRef, ok bool, err error) {
+	l.mu.Lock()
+	_, open := l.open[id]
+	height := l.tip.Ref().Height
+	l.mu.Unlock()
+	for h := height; h > 0 && !open; h-- {
+		ref, sets, err := l.coverAt(h)
 		if err != nil {
 			return ref, false, err
 		}
 		for _, set := range sets {
-			for _, covered := range set.IDs {
-				if covered == id {
-					return CheckpointRef{Height: h, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, true, nil
-				}
+			if slices.Contains(set.IDs, id) {
+				return ref, true, nil
 			}
 		}
 	}

@@ -342,7 +342,7 @@ func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
 
 func (c *Community) receipt(poll, ballot protocol.ID) (VoteReceipt, error) {
 	out := VoteReceipt{Receipt: ballot.String()}
-	ref, ok, err := c.book().coveredAt(poll, ballot)
+	ref, ok, err := c.book().coveredAt(ballot)
 	if err != nil || !ok {
 		return out, err
 	}

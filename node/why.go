@@ -87,7 +87,7 @@ func (c *Community) whyRecord(s *Snapshot, inner []byte) (Why, error) {
 	if err != nil {
 		return Why{}, err
 	}
-	ref, covered, err := c.book().coveredAt(r.Header().Subject, r.ID())
+	ref, covered, err := c.book().coveredAt(r.ID())
 	if err != nil {
 		return Why{}, err
 	}

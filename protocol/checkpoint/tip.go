@@ -29,16 +29,6 @@ type Tip struct {
 	state    *state.State
 	control  merkle.Set
 	frontier []protocol.ID
-	subjects merkle.Map[covered]
-}
-
-// covered is the set of a subject's covered records.
-type covered struct{ merkle.Set }
-
-// AppendLeaf encodes the set by its root.
-func (c covered) AppendLeaf(b []byte) []byte {
-	root := c.Root()
-	return append(b, root[:]...)
 }
 
 // Begin is the tip before the first checkpoint, which covers nothing.
@@ -56,14 +46,17 @@ func (t Tip) Ref() protocol.Ref { return t.ref }
 // State is the state as of the checkpoint.
 func (t Tip) State() *state.State { return t.state }
 
-// Covered is the set of covered records of a subject, or with the zero id
-// those of the control plane.
+// Covered is the set of covered records of an open subject, or with the zero
+// id those of the control plane. Of a subject that a checkpoint before this one
+// closed it is empty: nothing is covered there any more.
 func (t Tip) Covered(subject protocol.ID) merkle.Set {
 	if subject.IsZero() {
 		return t.control
 	}
-	c, _ := t.subjects.Get(subject)
-	return c.Set
+	if p := t.state.Decisions().Poll(subject); p != nil {
+		return p.Covered
+	}
+	return merkle.Set{}
 }
 
 // Covers reports whether the checkpoint or one before it covers r.
@@ -303,10 +296,6 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 // cover adds newly covered ids to one set and lists them in the value.
 func (n *Next) cover(subject protocol.ID, ids []protocol.ID) error {
 	slices.SortFunc(ids, protocol.ID.Compare)
-	set := n.Tip.Covered(subject)
-	for _, id := range ids {
-		set = set.Add(id)
-	}
 	chunks, err := SplitChunks(ids)
 	if err != nil {
 		return err
@@ -317,11 +306,13 @@ func (n *Next) cover(subject protocol.ID, ids []protocol.ID) error {
 	}
 	n.Chunks = append(n.Chunks, chunks...)
 	if subject.IsZero() {
-		n.Tip.control = set
+		for _, id := range ids {
+			n.Tip.control = n.Tip.control.Add(id)
+		}
 		n.Value.Control.Chunks = names
 		return nil
 	}
-	n.Tip.subjects = n.Tip.subjects.Put(subject, covered{set})
+	set := n.Tip.Covered(subject)
 	n.Value.Subjects = append(n.Value.Subjects, Subject{
 		Subject: subject, Digest: set.Root(), Count: uint64(set.Len()), Chunks: names,
 	})

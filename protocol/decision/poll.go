@@ -43,6 +43,7 @@ type Poll struct {
 	Opened     int64  // checkpoint time of that checkpoint
 	Electorate uint64
 	Ballots    merkle.Map[*Vote] // by voter
+	Covered    merkle.Set        // its records that checkpoints cover, as long as any may be
 	Refused    uint64            // ballots covered and not counted
 	Result     *Result
 	Because    []protocol.Reason
@@ -97,6 +98,7 @@ type pollLeaf struct {
 	Opened     int64             `cbor:"opened,omitempty"`
 	Electorate uint64            `cbor:"electorate,omitempty"`
 	Ballots    []byte            `cbor:"ballots,omitempty"`
+	Covered    []byte            `cbor:"covered,omitempty"`
 	Refused    uint64            `cbor:"refused,omitempty"`
 	Result     *resultLeaf       `cbor:"result,omitempty"`
 	Because    []protocol.Reason `cbor:"because,omitempty"`
@@ -112,6 +114,10 @@ func (p *Poll) AppendLeaf(b []byte) []byte {
 	if p.Ballots.Len() > 0 {
 		root := p.Ballots.Root()
 		l.Ballots = root[:]
+	}
+	if p.Phase == Voting && p.Covered.Len() > 0 {
+		root := p.Covered.Root()
+		l.Covered = root[:]
 	}
 	return appendLeaf(b, l)
 }

@@ -17,11 +17,10 @@ func (s State) Trees() (polls, firsts merkle.Tree) { return s.polls, s.firsts }
 // Needs is what a poll's leaf only names.
 type Needs struct {
 	Ballots [32]byte // root of the ballots that count, zero if there are none
+	Covered [32]byte // root of the covered set of an open poll, zero if it is empty
 	// Proposal says that the poll's record is needed: it has the charter that
 	// an undecided amendment proposes.
 	Proposal bool
-	Voting   bool // ballots may still be covered
-	Cast     bool // some were
 }
 
 // LeafNeeds says what [Restore] needs of a poll besides its leaf.
@@ -30,10 +29,9 @@ func LeafNeeds(leaf []byte) (Needs, error) {
 	if err != nil {
 		return Needs{}, fmt.Errorf("decision: reading a poll: %w", err)
 	}
-	n := Needs{
-		Proposal: l.undecided(), Voting: l.Phase == Voting, Cast: len(l.Ballots) > 0 || l.Refused > 0,
-	}
+	n := Needs{Proposal: l.undecided()}
 	copy(n.Ballots[:], l.Ballots)
+	copy(n.Covered[:], l.Covered)
 	return n, nil
 }
 
@@ -41,8 +39,13 @@ func readPoll(leaf []byte) (l pollLeaf, err error) {
 	if err := dagcbor.Unmarshal(leaf, &l); err != nil {
 		return l, err
 	}
-	if n := len(l.Ballots); n != 0 && n != 32 {
-		return l, errors.New("no root of ballots")
+	for _, root := range [][]byte{l.Ballots, l.Covered} {
+		if n := len(root); n != 0 && n != 32 {
+			return l, errors.New("no root of ballots")
+		}
+	}
+	if len(l.Covered) > 0 && l.Phase != Voting {
+		return l, errors.New("a covered set of a poll that is not open")
 	}
 	if l.Result != nil && len(l.Result.Ballots) != 32 {
 		return l, errors.New("a result without the root of its ballots")
@@ -60,6 +63,7 @@ func (l *pollLeaf) undecided() bool {
 type Leaves struct {
 	Polls, Firsts iter.Seq2[[32]byte, []byte]
 	Ballots       func(poll protocol.ID) iter.Seq2[[32]byte, []byte]
+	Covered       func(poll protocol.ID) (merkle.Set, error) // of those that LeafNeeds names one of
 	Proposal      func(protocol.ID) *protocol.Record
 	Height        uint64 // of the state
 }
@@ -119,6 +123,11 @@ func (l *Leaves) poll(id [32]byte, leaf []byte) (*Poll, error) {
 		})
 		if err != nil {
 			return nil, fmt.Errorf("ballots: %w", err)
+		}
+	}
+	if len(x.Covered) > 0 {
+		if p.Covered, err = l.Covered(id); err != nil {
+			return nil, fmt.Errorf("covered set: %w", err)
 		}
 	}
 	if x.undecided() {

@@ -102,6 +102,7 @@ type Batch struct {
 	Charter   *charter.Charter
 	CharterID protocol.ID
 	Records   []*protocol.Record
+	Bulk      []*protocol.Record // all of the step, struck out or not
 	// Provisional keeps proposals drafts and ends no phase: only a checkpoint
 	// opens and closes.
 	Provisional bool
@@ -122,6 +123,7 @@ type Outcome struct {
 func Apply(b Batch) Outcome {
 	f := &fold{Batch: b, s: b.Base}
 	f.s.closed = nil
+	f.cover()
 	ballots := map[protocol.ID][]*protocol.Record{} // by poll
 	for _, r := range b.Records {
 		switch r.Kind() {
@@ -146,6 +148,38 @@ func Apply(b Batch) Outcome {
 	out := Outcome{State: f.s, Roll: f.Roll, Verdicts: f.verdicts}
 	out.Charter, out.CharterID = f.amended()
 	return out
+}
+
+// cover adds the step's records to the covered sets of polls that are open in
+// the base, whatever is made of them. Of polls that the step before closed
+// nothing is covered any more.
+func (f *fold) cover() {
+	if f.Provisional {
+		return
+	}
+	for _, id := range f.Base.closed {
+		p := *f.s.Poll(id)
+		p.Covered = merkle.Set{}
+		f.s = f.s.put(&p)
+	}
+	sets := map[protocol.ID]merkle.Set{}
+	for _, r := range f.Bulk {
+		subject := r.Header().Subject
+		base := f.Base.Poll(subject)
+		if base == nil || base.Phase != Voting {
+			continue
+		}
+		set, ok := sets[subject]
+		if !ok {
+			set = base.Covered
+		}
+		sets[subject] = set.Add(r.ID())
+	}
+	for id, set := range sets {
+		p := *f.s.Poll(id)
+		p.Covered = set
+		f.s = f.s.put(&p)
+	}
 }
 
 type fold struct {

@@ -64,10 +64,7 @@ func newSample(b *testing.B, size int) *sample {
 		}
 		clear(c.records)
 	}
-	s, err := snapshot.Make(c.tip, c)
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := c.make()
 	return &sample{c.w.Genesis, c.lineage(), s.Manifest(), c.parts(s), c.tip.State().Roll().Size()}
 }
 

@@ -85,32 +85,9 @@ func TestOpenRefusesMixed(t *testing.T) {
 	}
 }
 
-// A liar is a source with another certificate at one height.
-type liar struct {
-	*chain
-	height uint64
-	cert   []byte
-}
-
-func (l liar) Certificate(height uint64) ([]byte, error) {
-	if height == l.height {
-		return l.cert, nil
-	}
-	return l.chain.Certificate(height)
-}
-
 func TestMakeRefuses(t *testing.T) {
 	c := rich(t)
 	h := c.tip.Ref().Height
-	for what, src := range map[string]snapshot.Source{
-		"another certificate of its height": liar{c, h, c.certs[h-1]},
-		"no certificate":                    liar{c, h, nil},
-		"no witness":                        liar{c, h - 1, c.certs[1]},
-	} {
-		if _, err := snapshot.Make(c.tip, src); err == nil {
-			t.Errorf("%s: made", what)
-		}
-	}
 	rival, err := checkpoint.ParseCertificate(c.certs[h])
 	if err != nil {
 		t.Fatal(err)
@@ -123,25 +100,14 @@ func TestMakeRefuses(t *testing.T) {
 	if rival.Value, err = value.Encode(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Make(c.tip, liar{c, h, rival.Encode()}); err == nil {
-		t.Error("with the certificate of a rival value: made")
-	}
-	// The last that touched the poll "aside" covers another set of it.
-	cert, err := checkpoint.ParseCertificate(c.certs[h-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := checkpoint.ParseValue(cert.Value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.Subjects[0].Digest[0] ^= 1
-	v.Subjects[1].Digest[0] ^= 1
-	if cert.Value, err = v.Encode(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := snapshot.Make(c.tip, liar{c, h - 1, cert.Encode()}); err == nil {
-		t.Error("a witness of another set: made")
+	for what, cert := range map[string][]byte{
+		"another certificate":              c.certs[h-1],
+		"no certificate":                   nil,
+		"the certificate of a rival value": rival.Encode(),
+	} {
+		if _, err := snapshot.Make(c.tip, cert, c.record); err == nil {
+			t.Errorf("%s: made", what)
+		}
 	}
 }
 
@@ -156,10 +122,7 @@ func TestManifestForm(t *testing.T) {
 		"a tree twice":       snapshot.Twice(m, snapshot.Ballots),
 		"ballots of no name": snapshot.Renamed(m, snapshot.Ballots, protocol.ID{}),
 		"a fixed tree named": snapshot.Retyped(m, snapshot.Ballots, snapshot.Control),
-		"too long": snapshot.Witnesses(m, func([][]byte) [][]byte {
-			return slices.Repeat([][]byte{make([]byte, 50_000)}, snapshot.MaxManifest/50_000+1)
-		}),
-		"too many witnesses": snapshot.Witnesses(m, func([][]byte) [][]byte { return make([][]byte, 4097) }),
+		"too long":           append(bytes.Clone(m), make([]byte, snapshot.MaxManifest)...),
 	} {
 		if _, ok := snapshot.Again(b); ok {
 			t.Errorf("%s: read", what)

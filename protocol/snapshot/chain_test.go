@@ -1,7 +1,6 @@
 package snapshot_test
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"testing"
@@ -41,52 +40,25 @@ func handedOver(t *testing.T) *chain {
 	return c
 }
 
-func (c *chain) ref(height uint64) protocol.Ref {
-	cert, err := checkpoint.ParseCertificate(c.certs[height])
-	if err != nil {
-		c.Fatal(err)
-	}
-	return protocol.Ref{Height: height, ID: cert.ID()}
-}
-
-// through feeds a chain the certificates of heights.
-func (c *chain) through(known protocol.Ref, heights ...uint64) (*snapshot.Chain, error) {
-	l, err := snapshot.NewChain(c.w.Genesis, known)
-	for _, h := range heights {
-		if err == nil {
-			err = l.Add(c.certs[h])
-		}
-	}
-	return l, err
-}
-
 func TestChain(t *testing.T) {
 	c := handedOver(t)
 	s := c.snapshot()
-	got, err := snapshot.Handovers(c.w.Genesis, 6, c)
-	if err != nil || len(got) != 3 || !bytes.Equal(got[1], c.certs[3]) {
-		t.Fatalf("%d handovers: %v", len(got), err)
-	}
-	elsewhere := protocol.Ref{Height: 4, ID: protocol.ID{1}}
 	for what, x := range map[string]struct {
-		known   protocol.Ref
+		known   uint64
 		heights []uint64
 		add     error // of the chain
 		open    error // of the snapshot
 	}{
-		"from the genesis":             {heights: []uint64{1, 3, 5}},
-		"through a handover":           {known: c.ref(3), heights: []uint64{1, 3, 5}},
-		"through another":              {known: c.ref(4), heights: []uint64{1, 3, 4, 5}},
-		"the snapshot's own":           {known: c.ref(6), heights: []uint64{1, 3, 5, 6}},
-		"one left out":                 {heights: []uint64{1, 5}, add: checkpoint.ErrSignature},
-		"one left out at the end":      {heights: []uint64{1, 3}, open: checkpoint.ErrNoQuorum},
-		"again":                        {heights: []uint64{1, 1}, add: checkpoint.ErrSignature},
-		"back":                         {heights: []uint64{1, 3, 2}, add: checkpoint.ErrSignature},
-		"nothing changes":              {heights: []uint64{1, 2}, add: snapshot.ErrChain},
-		"another known":                {known: elsewhere, heights: []uint64{1, 3, 4}, add: snapshot.ErrKnown},
-		"past the known":               {known: elsewhere, heights: []uint64{1, 3, 5}, add: snapshot.ErrKnown},
-		"known, and never reached":     {known: c.ref(4), heights: []uint64{1, 3}, open: snapshot.ErrKnown},
-		"known, later than a snapshot": {known: protocol.Ref{Height: 7, ID: protocol.ID{1}}, heights: []uint64{1, 3, 5}, open: snapshot.ErrKnown},
+		"from the first":          {known: 1, heights: []uint64{3, 5}},
+		"from one in between":     {known: 2, heights: []uint64{3, 5}},
+		"from a handover":         {known: 3, heights: []uint64{5}},
+		"from the last handover":  {known: 5},
+		"the snapshot's own":      {known: 6},
+		"one left out":            {known: 1, heights: []uint64{5}, add: checkpoint.ErrSignature},
+		"one left out at the end": {known: 1, heights: []uint64{3}, open: checkpoint.ErrNoQuorum},
+		"the known again":         {known: 1, heights: []uint64{1}, add: checkpoint.ErrSignature},
+		"back":                    {known: 1, heights: []uint64{3, 2}, add: checkpoint.ErrSignature},
+		"nothing changes":         {known: 1, heights: []uint64{2}, add: snapshot.ErrChain},
 	} {
 		l, err := c.through(x.known, x.heights...)
 		if !errors.Is(err, x.add) || x.add == nil && err != nil {
@@ -101,18 +73,53 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestChainRefusesOld: a snapshot older than the checkpoint that is known, or
-// another than that at its height.
+// TestNewChainRefuses: what begins a chain is the value that is known.
+func TestNewChainRefuses(t *testing.T) {
+	c := handedOver(t)
+	ms := c.w.Genesis.ID()
+	other := newChain(t, statetest.Charter(t), "alice")
+	for what, x := range map[string]struct {
+		known protocol.Ref
+		value []byte
+	}{
+		"nothing known":    {protocol.Ref{}, c.value(1)},
+		"no value":         {c.ref(1), nil},
+		"another's value":  {c.ref(1), c.value(2)},
+		"another height":   {protocol.Ref{Height: 2, ID: c.ref(1).ID}, c.value(1)},
+		"no height":        {protocol.Ref{ID: c.ref(1).ID}, c.value(1)},
+		"what is no value": {protocol.Ref{Height: 1, ID: protocol.Sum([]byte{1})}, []byte{1}},
+		"other metastate":  {other.ref(1), other.value(1)},
+	} {
+		if _, err := snapshot.NewChain(ms, x.known, x.value); !errors.Is(err, snapshot.ErrKnown) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestChainRefusesOld: a snapshot of before the chain's end.
 func TestChainRefusesOld(t *testing.T) {
 	c := handedOver(t)
 	old := c.snapshot()
 	c.cover(c.tip.State().AsOf(), nil)
-	l, err := c.through(c.ref(7), 1, 3, 5, 7)
+	l, err := c.through(7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Open(c.w.Genesis, l, old.Manifest()); !errors.Is(err, snapshot.ErrKnown) {
+	if _, err := snapshot.Open(c.w.Genesis, l, old.Manifest()); !errors.Is(err, snapshot.ErrChain) {
 		t.Errorf("an older one: %v", err)
+	}
+}
+
+// TestChainIsBounded: it takes so many handovers and no more.
+func TestChainIsBounded(t *testing.T) {
+	c := handedOver(t)
+	l, err := c.through(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot.Fill(l)
+	if err := l.Add(c.certs[3]); !errors.Is(err, snapshot.ErrChain) {
+		t.Errorf("one more: %v", err)
 	}
 }
 
@@ -138,8 +145,8 @@ func (c *chain) forked(t *testing.T, tip checkpoint.Tip, heights int) *chain {
 }
 
 // TestLongRange: who was clerk once and keeps the keys can make up a chain from
-// there on. It holds for who knows only the genesis, and for nobody who knows a
-// checkpoint since.
+// there on. It holds for who knows only a checkpoint of then, and for nobody
+// who knows one since.
 func TestLongRange(t *testing.T) {
 	c := newChain(t, quick(t), "alice", "bob", "carol")
 	c.cover(statetest.Start, nil)
@@ -154,16 +161,7 @@ func TestLongRange(t *testing.T) {
 		t.Fatalf("the attack has no teeth: %v", err)
 	}
 	for _, known := range []uint64{3, 4, 6} {
-		var own []uint64
-		for _, at := range []uint64{1, 2, 3, 4, 5, 6} {
-			if at == 1 || at == known {
-				own = append(own, at)
-			}
-		}
-		if _, err := f.through(h.ref(known), own...); !errors.Is(err, snapshot.ErrKnown) {
-			t.Errorf("led past checkpoint %d: %v", known, err)
-		}
-		l, err := h.through(h.ref(known), honest(known)...)
+		l, err := h.through(known)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,73 +171,31 @@ func TestLongRange(t *testing.T) {
 	}
 }
 
-// honest are the heights that lead through a known one.
-func honest(known uint64) (heights []uint64) {
-	for _, h := range []uint64{1, 2, 3, 4, 5, 6} {
-		if h == known || h%2 == 1 {
-			heights = append(heights, h)
-		}
-	}
-	return heights
-}
-
 // TestChainContradicted: a certificate that good clerks signed, where the chain
 // has another of that height.
 func TestChainContradicted(t *testing.T) {
 	c := newChain(t, quick(t), "alice", "bob", "carol")
 	c.cover(statetest.Start, nil)
 	h := handedOver(t)
-	f := h.forked(t, c.tip, 1) // height 3, by the same clerks as the handover
-	l, err := h.through(protocol.Ref{}, 1, 3, 5)
+	f := h.forked(t, c.tip, 2) // heights 3 and 4, by the same clerks as the handover
+	l, err := h.through(2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Open(h.w.Genesis, l, f.snapshot().Manifest()); !errors.Is(err, snapshot.ErrChain) {
-		t.Errorf("a rival of height 3: %v", err)
+	if _, err := snapshot.Open(h.w.Genesis, l, f.snapshot().Manifest()); err == nil {
+		t.Error("a rival of height 4 under the clerks before: opened")
 	}
-	known, err := h.through(h.ref(2), 1, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rival := h.forked(t, first(t, h), 1)
-	if rival.ref(2) == h.ref(2) {
-		t.Fatal("no rival")
-	}
-	if _, err := snapshot.Open(h.w.Genesis, known, rival.snapshot().Manifest()); !errors.Is(err, snapshot.ErrKnown) {
-		t.Errorf("a rival of the one known: %v", err)
-	}
-}
-
-// first is the tip of height 1.
-func first(t *testing.T, c *chain) checkpoint.Tip {
+	// One that carol and alice still sign, above a known one that it does not follow.
 	x := newChain(t, quick(t), "alice", "bob", "carol")
-	if x.ref(1) != c.ref(1) {
-		t.Fatal("another history")
-	}
-	return x.tip
-}
-
-func TestResumeChain(t *testing.T) {
-	c := handedOver(t)
-	l := snapshot.ResumeChain(first(t, c))
-	for _, h := range []uint64{3, 5} {
-		if err := l.Add(c.certs[h]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := c.snapshot()
-	r, err := snapshot.Open(c.w.Genesis, l, s.Manifest())
+	x.cover(statetest.Start+5, nil)
+	y := newChain(t, quick(t), "alice", "bob", "carol")
+	y.cover(statetest.Start, nil)
+	y.cover(statetest.Start, nil)
+	known, err := x.through(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tip := c.fill(s, r, inOrder); tip.Ref() != c.tip.Ref() {
-		t.Error("another tip")
-	}
-	if err := snapshot.ResumeChain(c.tip).Add(c.certs[6]); !errors.Is(err, snapshot.ErrChain) {
-		t.Errorf("the tip's own again: %v", err)
-	}
-	f := c.forked(t, first(t, c), 2)
-	if _, err := snapshot.Open(c.w.Genesis, snapshot.ResumeChain(c.tip), f.snapshot().Manifest()); !errors.Is(err, snapshot.ErrKnown) {
-		t.Errorf("one from before: %v", err)
+	if _, err := snapshot.Open(y.w.Genesis, known, y.snapshot().Manifest()); !errors.Is(err, snapshot.ErrChain) {
+		t.Errorf("one that follows a rival of the one known: %v", err)
 	}
 }

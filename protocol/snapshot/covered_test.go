@@ -9,7 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
 
-// TestCoveredSetOfClosedPoll: there is none, though a true witness names it.
+// TestCoveredSetOfClosedPoll: there is none.
 func TestCoveredSetOfClosedPoll(t *testing.T) {
 	c := newChain(t, quick(t), "alice", "bob")
 	at := int64(statetest.Start)
@@ -24,14 +24,12 @@ func TestCoveredSetOfClosedPoll(t *testing.T) {
 		parts[name] = b
 	}
 	forged := snapshot.Also(s.Manifest(), open.Manifest(), snapshot.Covered, p.ID())
-	forged = snapshot.Witnesses(forged, func([][]byte) [][]byte { return [][]byte{c.certs[3]} })
 	if _, err := c.restore(forged, parts); !errors.Is(err, snapshot.ErrManifest) {
 		t.Errorf("a covered set of a closed poll: %v", err)
 	}
 }
 
-// TestCoveredSetLeftOut: where ballots were cast there is one, whether a value
-// in the manifest names it or not.
+// TestCoveredSetLeftOut: where ballots were cast there is one.
 func TestCoveredSetLeftOut(t *testing.T) {
 	c := rich(t)
 	s := c.snapshot()
@@ -39,7 +37,6 @@ func TestCoveredSetLeftOut(t *testing.T) {
 	for _, title := range []string{"aside", "amend"} {
 		forged = snapshot.WithoutNamed(forged, snapshot.Covered, c.polls(t, title))
 	}
-	forged = snapshot.Witnesses(forged, func([][]byte) [][]byte { return nil })
 	if _, err := c.restore(forged, c.parts(s)); !errors.Is(err, snapshot.ErrManifest) {
 		t.Errorf("without: %v", err)
 	}

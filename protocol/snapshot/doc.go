@@ -17,43 +17,33 @@
 //   - Leaves leave out what records say: the bodies of motions, and the charter
 //     that an amendment not yet decided proposes. Those records are parts, too,
 //     by their ids; which, the leaves tell.
-//   - A [Chain] is the changes of clerks from the genesis on.
-//   - A witness is an earlier certificate whose value names the covered set of
-//     an open poll that the snapshot's value does not touch.
+//   - A Chain is the changes of clerks since a checkpoint that is known.
 //
 // # From peer to tip
 //
-//	genesis ─ NewChain(known) ─ Add… ──┐
-//	manifest ──────────────────────── Open ─ Missing ⇄ Add ─ Finish ─ tip
+//	known value ─ NewChain ─ Add… ──┐
+//	manifest ────────────────────── Open ─ Missing ⇄ Add ─ Finish ─ tip
 //
-// [Open] verifies the certificate under the clerks in force and everything
-// that the value and its state root name. [Restorer.Add] takes chunks and
-// records in any order from anybody and refuses by name what is not what its
-// name says. The names missing are asked for in the order of
-// [Restorer.Missing]: the polls come first, since they show whether the rest of
-// the manifest is right. To go on after a crash, open the manifest again and
-// add what was stored.
+// [Open] verifies the certificate under the clerks in force and everything that
+// the value and its state root name. [Restorer.Add] takes chunks and records in
+// any order from anybody and refuses by name what is not what its name says. The
+// names missing are asked for in the order of [Restorer.Missing]: the polls come
+// first, since they show whether the rest of the manifest is right. To go on
+// after a crash, open the manifest again and add what was stored.
 //
 // # Guarantees
 //
 // The tip that [Restorer.Finish] returns has the state root that a quorum
 // signed, and makes of further records the same values, verdicts and roots as
-// the tip that the snapshot was taken of. Three things it does not have: words
-// of the counts of closed polls, the covered sets of closed polls (nothing is
-// covered there any more), and records.
+// the tip that the snapshot was taken of. Two things it does not have: words of
+// the counts of closed polls, and records.
 //
 // # What is trusted
 //
-// A certificate names only the value before it. Whoever has the keys of a
-// quorum of clerks of any height can make up all that comes after it, and old
-// keys leak. So a chain must lead through the checkpoint that is known, from an
-// invite or from what the node saw last; from there on the clerks are those
-// that it names. Trusted are: that checkpoint, and that no quorum of clerks
-// since has lied or lost its keys. A snapshot older than it is refused.
-//
-// A witness is true, but nothing shows that it is the last. A set that is out
-// of date is refused if a ballot counts that it lacks; one that lacks only
-// ballots that don't count, a later value that touches the poll shows. Then
-// [checkpoint.Tip.Apply] fails on a value that is right, so a node that has
-// just restored a snapshot should first suspect that, and take another.
+// A certificate names only the value before it. Whoever has the keys of a quorum
+// of clerks of any height can make up all that comes after it, and old keys
+// leak. So a chain begins at a checkpoint that is known, from an invite; from
+// there on the clerks are those that it names. Trusted are: that checkpoint, and
+// that no quorum of clerks since has lied or lost its keys. A chain does not
+// lead through a recall: who signs then follows from records.
 package snapshot

@@ -19,17 +19,11 @@ func Example() {
 	member.cover(statetest.Start, []*protocol.Record{
 		member.w.Propose("alice", "A question", "ordinary", 3600, statetest.How{}),
 	})
-	served, err := snapshot.Make(member.tip, member)
-	if err != nil {
-		panic(err)
-	}
+	served := member.make()
 
 	genesis, known := member.w.Genesis, member.ref(1)
-	chain, err := snapshot.NewChain(genesis, known)
+	chain, err := snapshot.NewChain(genesis.ID(), known, member.value(1)) // no change of clerks since
 	if err != nil {
-		panic(err)
-	}
-	if err := chain.Add(member.certs[1]); err != nil { // founding keys hand over to devices
 		panic(err)
 	}
 	r, err := snapshot.Open(genesis, chain, served.Manifest())

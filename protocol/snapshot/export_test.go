@@ -47,26 +47,6 @@ func Also(b, from []byte, k kind, name protocol.ID) []byte {
 	})
 }
 
-// Aged is a manifest with the covered sets of another and the certificate of
-// that as the only witness.
-func Aged(b, from []byte) []byte {
-	return forge(b, func(m *manifest) {
-		o, _ := parseManifest(from)
-		for i, t := range m.trees {
-			j := slices.IndexFunc(o.trees, func(u tree) bool { return t.kind == covered && u.compare(t) == 0 })
-			if j >= 0 {
-				m.trees[i] = o.trees[j]
-			}
-		}
-		m.witnesses = [][]byte{o.certificate}
-	})
-}
-
-// Witnesses are those of a manifest, and it with others.
-func Witnesses(b []byte, change func([][]byte) [][]byte) []byte {
-	return forge(b, func(m *manifest) { m.witnesses = change(m.witnesses) })
-}
-
 // Certified is a manifest with another certificate.
 func Certified(b, certificate []byte) []byte {
 	return forge(b, func(m *manifest) { m.certificate = certificate })
@@ -146,3 +126,6 @@ func Shifted(b []byte, name protocol.ID) []byte {
 		m.trees[polls-1].kind, m.trees[control-1].kind, m.trees[control-1].name = control, ballots, name
 	})
 }
+
+// Fill has a chain hold as many handovers as it can.
+func Fill(c *Chain) { c.handovers = MaxHandovers }

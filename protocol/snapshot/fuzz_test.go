@@ -15,7 +15,7 @@ func FuzzManifest(f *testing.F) {
 	chain := c.lineage()
 	f.Add(s.Manifest())
 	f.Add(snapshot.Without(s.Manifest(), snapshot.Ballots))
-	f.Add([]byte{0xa7, 0x61, 'c', 0x40})
+	f.Add([]byte{0xa6, 0x61, 'c', 0x40})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if again, ok := snapshot.Again(b); ok && !bytes.Equal(again, b) {
 			t.Fatal("a manifest with two encodings")

@@ -22,10 +22,9 @@ const (
 	// MaxLeaf is the largest chunk of one leaf.
 	MaxLeaf = 1 << 20
 
-	maxTrees     = 1 << 16
-	maxWitnesses = 4096
-	maxCharter   = 1 << 16
-	maxOffices   = 1 << 16
+	maxTrees   = 1 << 16
+	maxCharter = 1 << 16
+	maxOffices = 1 << 16
 
 	// chunkRoom is what a chunk's framing may take besides its leaves.
 	chunkRoom = 16
@@ -59,7 +58,6 @@ type manifest struct {
 	offices     []byte
 	sections    []byte
 	trees       []tree
-	witnesses   [][]byte // certificates, by rising height
 }
 
 // A tree is how one map is cut.
@@ -74,7 +72,7 @@ func (t tree) compare(o tree) int { return cmp.Or(cmp.Compare(t.kind, o.kind), t
 
 // encode gives the manifest's canonical bytes (SPEC §7.6).
 func (m *manifest) encode() []byte {
-	b := dagcbor.AppendMap(nil, 7)
+	b := dagcbor.AppendMap(nil, 6)
 	b = dagcbor.AppendBytes(dagcbor.AppendText(b, "c"), m.certificate)
 	b = dagcbor.AppendBytes(dagcbor.AppendText(b, "h"), m.charter)
 	b = dagcbor.AppendBytes(dagcbor.AppendText(b, "o"), m.offices)
@@ -90,12 +88,7 @@ func (m *manifest) encode() []byte {
 		b = dagcbor.AppendBytes(b, slices.Concat(digestSlices(t.parts)...))
 		b = dagcbor.AppendBytes(b, t.joints)
 	}
-	b = dagcbor.AppendUint(dagcbor.AppendText(b, "v"), Version)
-	b = dagcbor.AppendArray(dagcbor.AppendText(b, "w"), len(m.witnesses))
-	for _, w := range m.witnesses {
-		b = dagcbor.AppendBytes(b, w)
-	}
-	return b
+	return dagcbor.AppendUint(dagcbor.AppendText(b, "v"), Version)
 }
 
 func digestSlices(digests [][32]byte) [][]byte {
@@ -113,7 +106,7 @@ func parseManifest(b []byte) (m manifest, err error) {
 		return m, fmt.Errorf("%w: over %d bytes", ErrManifest, MaxManifest)
 	}
 	r := dagcbor.NewReader(b)
-	ok := r.Map(7) == 7
+	ok := r.Map(6) == 6
 	key := func(name string) { ok = string(r.Key(nil)) == name && ok }
 	key("c")
 	m.certificate = r.Bytes(checkpoint.MaxCertificateSize)
@@ -134,10 +127,6 @@ func parseManifest(b []byte) (m manifest, err error) {
 	}
 	key("v")
 	ok = r.Uint() == Version && ok
-	key("w")
-	for n := r.Array(maxWitnesses); n > 0 && ok && r.Err() == nil; n-- {
-		m.witnesses = append(m.witnesses, r.Bytes(checkpoint.MaxCertificateSize))
-	}
 	if err := r.End(); err != nil {
 		return manifest{}, fmt.Errorf("%w: %w", ErrManifest, err)
 	}

@@ -157,51 +157,21 @@ func TestForgedManifests(t *testing.T) {
 	m, parts := s.Manifest(), c.parts(s)
 	name := protocol.Sum([]byte("no poll"))
 	for what, forged := range map[string][]byte{
-		"without a fixed tree":        snapshot.Without(m, snapshot.Members),
-		"without the control plane":   snapshot.Without(m, snapshot.Control),
-		"without ballots":             snapshot.Without(m, snapshot.Ballots),
-		"without a covered set":       snapshot.Without(m, snapshot.Covered),
-		"ballots of another poll":     snapshot.Renamed(m, snapshot.Ballots, name),
-		"a covered set of another":    snapshot.Renamed(m, snapshot.Covered, name),
-		"ballots of no poll":          snapshot.Also(m, m, snapshot.Ballots, name),
-		"without witnesses":           snapshot.Witnesses(m, func([][]byte) [][]byte { return nil }),
-		"witnesses not rising":        snapshot.Witnesses(m, func(w [][]byte) [][]byte { return append(w, w[0]) }),
-		"itself as witness":           snapshot.Witnesses(m, func(w [][]byte) [][]byte { return append(w, c.certs[c.tip.Ref().Height]) }),
-		"another certificate":         snapshot.Certified(m, c.certs[2]),
-		"nothing":                     nil,
-		"too long":                    make([]byte, snapshot.MaxManifest+1),
-		"something after":             append(bytes.Clone(m), 0),
-		"a witness that is none":      snapshot.Witnesses(m, func(w [][]byte) [][]byte { return append(w, []byte{1}) }),
-		"a witness of another height": snapshot.Witnesses(m, func(w [][]byte) [][]byte { return [][]byte{c.certs[2]} }),
+		"without a fixed tree":      snapshot.Without(m, snapshot.Members),
+		"without the control plane": snapshot.Without(m, snapshot.Control),
+		"without ballots":           snapshot.Without(m, snapshot.Ballots),
+		"without a covered set":     snapshot.Without(m, snapshot.Covered),
+		"ballots of another poll":   snapshot.Renamed(m, snapshot.Ballots, name),
+		"a covered set of another":  snapshot.Renamed(m, snapshot.Covered, name),
+		"ballots of no poll":        snapshot.Also(m, m, snapshot.Ballots, name),
+		"another certificate":       snapshot.Certified(m, c.certs[2]),
+		"nothing":                   nil,
+		"too long":                  make([]byte, snapshot.MaxManifest+1),
+		"something after":           append(bytes.Clone(m), 0),
 	} {
 		if _, err := c.restore(forged, parts); !errors.Is(err, snapshot.ErrManifest) {
 			t.Errorf("%s: %v", what, err)
 		}
-	}
-}
-
-// TestStaleCoveredSet: a witness that is true but not the last is found out by
-// the ballots that count.
-func TestStaleCoveredSet(t *testing.T) {
-	c := rich(t)
-	old := c.snapshot()
-	parts := c.parts(old)
-	open := c.polls(t, "open")
-	c.cover(c.tip.State().AsOf(), []*protocol.Record{c.w.Ballot("carol", open, "no", statetest.How{})})
-	c.cover(c.tip.State().AsOf(), []*protocol.Record{c.w.Propose("bob", "x", "ordinary", 9999, statetest.How{})})
-	s := c.snapshot()
-	for name, b := range c.parts(s) {
-		parts[name] = b
-	}
-	if _, err := c.restore(s.Manifest(), parts); err != nil {
-		t.Fatal(err)
-	}
-	forged := snapshot.Aged(s.Manifest(), old.Manifest())
-	forged = snapshot.Witnesses(forged, func(w [][]byte) [][]byte {
-		return append([][]byte{c.certs[c.tip.Ref().Height-3]}, w...)
-	})
-	if _, err := c.restore(forged, parts); !errors.Is(err, snapshot.ErrManifest) {
-		t.Errorf("a stale set: %v", err)
 	}
 }
 

@@ -44,16 +44,15 @@ type Restorer struct {
 	manifest manifest
 	chunks   map[protocol.ID][]byte           // nil: missing
 	records  map[protocol.ID]*protocol.Record // nil: missing
-	touched  map[protocol.ID][32]byte         // covered sets that values named last
 	complete bool                             // records has all names
 	failed   error                            // the manifest is bad
 }
 
-// Open begins to restore a snapshot. The chain says which clerks sign, and that
-// the snapshot is no older than the checkpoint that is known; the manifest is
-// verified against the snapshot's certificate, as far as it can be before there
-// are chunks. It keeps the manifest's bytes. Errors wrap [ErrManifest],
-// [ErrChain], [ErrKnown] or those of certificates.
+// Open begins to restore a snapshot. The chain says which clerks sign; it must
+// not lead beyond the snapshot. The manifest is verified against the snapshot's
+// certificate, as far as it can be before there are chunks. It keeps the
+// manifest's bytes. Errors wrap [ErrManifest], [ErrChain] or those of
+// certificates.
 func Open(genesis *protocol.Record, chain *Chain, b []byte) (*Restorer, error) {
 	r, err := open(genesis, chain, b)
 	if err != nil {
@@ -77,13 +76,7 @@ func open(genesis *protocol.Record, chain *Chain, b []byte) (*Restorer, error) {
 	if r.cert, r.value, err = chain.verify(m.certificate); err != nil {
 		return nil, err
 	}
-	if r.value.Height < chain.known.Height {
-		return nil, fmt.Errorf("%w: the snapshot is older", ErrKnown)
-	}
 	if err := r.checkFixed(); err != nil {
-		return nil, err
-	}
-	if err := r.checkCovered(chain); err != nil {
 		return nil, err
 	}
 	for _, t := range m.trees {
@@ -120,43 +113,6 @@ func (r *Restorer) checkFixed() error {
 		}
 		if i < len(want) && (t.kind != members+kind(i) || root != want[i]) { // kinds rise, so the rest are later ones
 			return fmt.Errorf("%w: tree %d is not the state's", ErrManifest, t.kind)
-		}
-	}
-	return nil
-}
-
-// checkCovered checks the covered sets against the values that last touched
-// their subjects: this one, or else the latest of the witnesses.
-func (r *Restorer) checkCovered(chain *Chain) error {
-	r.touched = map[protocol.ID][32]byte{}
-	take := func(v checkpoint.Value) {
-		for _, s := range v.Subjects {
-			r.touched[s.Subject] = s.Digest
-		}
-	}
-	var last uint64
-	for _, w := range r.manifest.witnesses {
-		_, v, err := chain.verify(w)
-		if err != nil {
-			return fmt.Errorf("%w: a witness: %w", ErrManifest, err)
-		}
-		if v.Height <= last || v.Height >= r.value.Height {
-			return fmt.Errorf("%w: witnesses not by rising height", ErrManifest)
-		}
-		last = v.Height
-		take(v)
-	}
-	take(r.value)
-	for _, t := range r.manifest.trees {
-		if t.kind != covered {
-			continue
-		}
-		root, err := t.root()
-		if err != nil {
-			return err
-		}
-		if want, ok := r.touched[t.name]; !ok || want != root {
-			return fmt.Errorf("%w: no value names that set of subject %s", ErrManifest, t.name)
 		}
 	}
 	return nil
@@ -268,14 +224,12 @@ func (r *Restorer) derive() error {
 		if n.Proposal {
 			r.records[id] = nil
 		}
-		b, hasBallots := r.find(ballots, id)
-		root, _ := b.root() // that of none is zero, and checked already
-		_, hasCovered := r.find(covered, id)
-		_, touched := r.touched[id]
-		if root != n.Ballots || hasCovered && !n.Voting || n.Voting && (n.Cast || touched) && !hasCovered {
-			return fmt.Errorf("snapshot: %w: poll %s has other ballots", ErrManifest, protocol.ID(id))
-		}
-		for _, has := range []bool{hasBallots, hasCovered} {
+		for k, want := range map[kind][32]byte{ballots: n.Ballots, covered: n.Covered} {
+			t, has := r.find(k, id)
+			root, _ := t.root() // that of none is zero, and checked already
+			if root != want {
+				return fmt.Errorf("snapshot: %w: poll %s has other ballots", ErrManifest, protocol.ID(id))
+			}
 			if has {
 				fits++
 			}
@@ -328,6 +282,10 @@ func (r *Restorer) finish() (tip checkpoint.Tip, err error) {
 				t, _ := r.find(ballots, poll)
 				return r.leaves(t)
 			},
+			Covered: func(poll protocol.ID) (merkle.Set, error) {
+				t, _ := r.find(covered, poll)
+				return r.set(t)
+			},
 		},
 	})
 	if err != nil {
@@ -337,11 +295,7 @@ func (r *Restorer) finish() (tip checkpoint.Tip, err error) {
 	if err != nil {
 		return tip, err
 	}
-	subjects, err := r.subjects(s.Decisions())
-	if err != nil {
-		return tip, err
-	}
-	return checkpoint.Restore(r.cert, s, covers, maps.All(subjects))
+	return checkpoint.Restore(r.cert, s, covers)
 }
 
 func (r *Restorer) set(t tree) (merkle.Set, error) {
@@ -352,25 +306,4 @@ func (r *Restorer) set(t tree) (merkle.Set, error) {
 			}
 		}
 	})
-}
-
-// subjects are the covered sets, each of which has every ballot that counts.
-func (r *Restorer) subjects(d decision.State) (map[protocol.ID]merkle.Set, error) {
-	sets := map[protocol.ID]merkle.Set{}
-	for _, t := range r.manifest.trees {
-		if t.kind != covered {
-			continue
-		}
-		set, err := r.set(t)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range d.Poll(t.name).Ballots.All() {
-			if !set.Has(v.Ballot) {
-				return nil, fmt.Errorf("a ballot that counts is not covered in subject %s", t.name)
-			}
-		}
-		sets[t.name] = set
-	}
-	return sets, nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // A chain is a metastate with its clerks: records come, certified checkpoints
-// cover them. It is the [snapshot.Source] that a node is.
+// cover them.
 type chain struct {
 	testing.TB
 	w       *statetest.World
@@ -114,43 +114,80 @@ func (c *chain) certify(clerks []checkpoint.Clerk, value []byte) []byte {
 	return cert.Encode()
 }
 
-func (c *chain) Record(id protocol.ID) ([]byte, error) {
+func (c *chain) record(id protocol.ID) ([]byte, error) {
 	if b := c.records[id]; b != nil {
 		return b, nil
 	}
 	return nil, errors.New("not held")
 }
 
-func (c *chain) Certificate(height uint64) ([]byte, error) {
-	if b := c.certs[height]; b != nil {
-		return b, nil
-	}
-	return nil, errors.New("not held")
-}
-
-// lineage is the chain of handovers to the tip.
+// lineage is the chain of handovers from the first checkpoint to the tip.
 func (c *chain) lineage() *snapshot.Chain {
 	c.Helper()
-	l, err := snapshot.NewChain(c.w.Genesis, protocol.Ref{})
-	if err != nil {
-		c.Fatal(err)
-	}
-	handovers, err := snapshot.Handovers(c.w.Genesis, c.tip.Ref().Height, c)
-	if err != nil {
-		c.Fatal(err)
-	}
-	for _, h := range handovers {
-		if err := l.Add(h); err != nil {
-			c.Fatal(err)
+	var handovers []uint64
+	was := c.clerksAfter(1)
+	for h := uint64(2); h <= c.tip.Ref().Height; h++ {
+		if now := c.clerksAfter(h); !slices.Equal(now, was) {
+			handovers, was = append(handovers, h), now
 		}
 	}
+	l, err := c.through(1, handovers...)
+	if err != nil {
+		c.Fatal(err)
+	}
 	return l
+}
+
+func (c *chain) clerksAfter(height uint64) []checkpoint.Clerk {
+	c.Helper()
+	v, err := checkpoint.ParseValue(c.value(height))
+	if err != nil {
+		c.Fatal(err)
+	}
+	return v.Clerks
+}
+
+// value is the encoded value of a height.
+func (c *chain) value(height uint64) []byte {
+	c.Helper()
+	cert, err := checkpoint.ParseCertificate(c.certs[height])
+	if err != nil {
+		c.Fatal(err)
+	}
+	return cert.Value
+}
+
+func (c *chain) ref(height uint64) protocol.Ref {
+	c.Helper()
+	return protocol.Ref{Height: height, ID: protocol.Sum(c.value(height))}
+}
+
+// through is a chain from a known height through handovers.
+func (c *chain) through(known uint64, heights ...uint64) (*snapshot.Chain, error) {
+	c.Helper()
+	l, err := snapshot.NewChain(c.w.Genesis.ID(), c.ref(known), c.value(known))
+	for _, h := range heights {
+		if err == nil {
+			err = l.Add(c.certs[h])
+		}
+	}
+	return l, err
+}
+
+// make takes a snapshot of the tip.
+func (c *chain) make() *snapshot.Snapshot {
+	c.Helper()
+	s, err := snapshot.Make(c.tip, c.certs[c.tip.Ref().Height], c.record)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return s
 }
 
 // snapshot takes one of small chunks.
 func (c *chain) snapshot() *snapshot.Snapshot {
 	c.Helper()
-	s, err := snapshot.MakeSmall(c.tip, c, 700)
+	s, err := snapshot.MakeSmall(c.tip, c.certs[c.tip.Ref().Height], c.record, 700)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 	}
 	out := decision.Apply(decision.Batch{
 		Base: s.decisions, BaseRoll: b, Roll: after, Step: at, Charter: s.charter, CharterID: s.charterID,
-		Records: rest, Provisional: step.Provisional,
+		Records: rest, Bulk: o.bulk, Provisional: step.Provisional,
 	})
 	next.decisions, next.charter, next.charterID = out.State, out.Charter, out.CharterID
 	next.roll = out.Roll.Seat(at)
