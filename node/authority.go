@@ -272,13 +272,16 @@ func (l *ledger) chainEnds(devices []identity.PublicKey) (list []roll.Place) {
 }
 
 // bring puts proof that a clerk signed twice before the members, unless that
-// was done.
+// was done. Who could sign under a recall is known once that is carried out.
 func (c *Community) bring(e roll.EvidenceBody) {
 	s := c.Snapshot()
 	if s == nil {
 		return
 	}
-	persona, ok := s.Final.Roll().ClerkAt(e.Height, e.Key)
+	persona, ok := s.Final.Roll().Signer(e)
+	if !ok && !e.Era.IsZero() {
+		c.book().keepProof(e)
+	}
 	if m := s.View.Roll().Member(persona); !ok || m == nil || m.Standing() != roll.Full {
 		return
 	}

@@ -56,9 +56,6 @@ func (c *Community) keepBook() {
 		k.tell(r, m)
 		k.ask(r, m)
 		k.serve(r)
-		for _, e := range r.ledger.takeProof() {
-			k.bring(e)
-		}
 		select {
 		case <-c.ctx.Done():
 			return

@@ -131,6 +131,9 @@ type heightDriver struct {
 
 // turn does what there is to do and returns when to look again.
 func (h *heightDriver) turn() time.Duration {
+	for _, e := range h.ledger.takeProof() {
+		h.bring(e)
+	}
 	tip := h.ledger.currentTip()
 	era, clerks, ready := h.ledger.recall()
 	if era.IsZero() {

@@ -483,6 +483,17 @@ func (l *ledger) stopFinality(err error) {
 	}
 }
 
+const maxProof = 64 // evidence that waits to be brought before the members
+
+// keepProof keeps evidence to be brought later.
+func (l *ledger) keepProof(e roll.EvidenceBody) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.proof) < maxProof {
+		l.proof = append(l.proof, e)
+	}
+}
+
 // takeProof is what certificates that conflict prove against clerks, once.
 func (l *ledger) takeProof() []roll.EvidenceBody {
 	l.mu.Lock()

@@ -46,7 +46,7 @@ func (w *town) waits(what string, homes []*home, so func(*home) bool) {
 }
 
 // recalls has four of seven recall clerks 0 to 2 and put 4 to 6 in their place.
-func (w *town) recalls() {
+func (w *town) recalls() protocol.ID {
 	who := func(list ...int) (ids []protocol.ID) {
 		for _, i := range list {
 			ids = append(ids, w.homes[i].community().Persona())
@@ -60,6 +60,7 @@ func (w *town) recalls() {
 		w.waits("the recall is known", []*home{h}, func(h *home) bool { return h.community().Snapshot().View.Roll().Motion(act) != nil })
 		h.does(h.community().EndorseAct(w.ctx, act))
 	}
+	return act
 }
 
 // Clerks refuse to cover what the members want. More than half of the roll
@@ -141,10 +142,12 @@ func TestRecallRacesTheClerks(t *testing.T) {
 	})
 }
 
-// signsTwice has a home's device precommit two values at one height.
-func (h *home) signsTwice() {
+// signsTwice has a home's device precommit two values at one height, as one of
+// the clerks in force or under a recall.
+func (h *home) signsTwice(era protocol.ID, clerks []checkpoint.Clerk) {
 	type message struct {
 		Clerk  uint8       `cbor:"c"`
+		Era    protocol.ID `cbor:"e,omitzero"`
 		Height uint64      `cbor:"h"`
 		Round  uint32      `cbor:"r"`
 		Sig    []byte      `cbor:"s"`
@@ -153,11 +156,11 @@ func (h *home) signsTwice() {
 	}
 	c := h.community()
 	tip := c.ledger.currentTip()
-	m := message{Height: tip.Ref().Height + 1, Kind: protocol.AgreePrecommit}
-	m.Clerk = uint8(slices.IndexFunc(tip.Clerks(), func(k checkpoint.Clerk) bool { return k.Persona == c.Persona() }))
+	m := message{Height: tip.Ref().Height + 1, Kind: protocol.AgreePrecommit, Era: era}
+	m.Clerk = uint8(slices.IndexFunc(clerks, func(k checkpoint.Clerk) bool { return k.Persona == c.Persona() }))
 	for i := range byte(2) {
 		m.Value = protocol.ID{31: i + 1}
-		sig := c.key.Sign(protocol.Statement{Kind: m.Kind, Height: m.Height, Value: m.Value, ValidRound: -1}.Bytes(c.id))
+		sig := c.key.Sign(protocol.Statement{Kind: m.Kind, Height: m.Height, Value: m.Value, ValidRound: -1, Era: era}.Bytes(c.id))
 		m.Sig = sig[:]
 		b, err := dagcbor.Marshal(m)
 		if err != nil {
@@ -174,10 +177,46 @@ func TestClerkWhoSignsTwice(t *testing.T) {
 		w := newTown(t, 6, 3)
 		defer w.close()
 		w.waits("four clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 2, 3}) })
-		w.homes[2].signsTwice()
+		w.homes[2].signsTwice(protocol.ID{}, w.homes[2].community().ledger.currentTip().Clerks())
 		w.waits("the clerk is out", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 3}) })
 		for _, h := range w.homes {
 			if m := h.community().Snapshot().Final.Roll().Member(w.homes[2].community().Persona()); m.Standing() != roll.Suspended {
+				t.Errorf("home %d: %s", h.i, m.Standing())
+			}
+		}
+	})
+}
+
+// A successor signs two values under the recall: that is brought before the
+// members once the recall is carried out, and they lose the office.
+func TestSuccessorWhoSignsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 7, 4)
+		w.panel = len(w.homes)
+		defer w.close()
+		w.waits("four clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{0, 1, 2, 3}) })
+		for _, h := range w.homes[:3] {
+			h.halt()
+			h.halt = func() {}
+		}
+		act := w.recalls()
+		for _, h := range w.homes[5:] { // so that nothing is decided meanwhile
+			h.halt()
+			h.halt = func() {}
+		}
+		var successors []checkpoint.Clerk
+		w.waits("the successors begin", w.homes[4:5], func(h *home) bool {
+			era, list, ready := h.community().ledger.recall()
+			successors = list
+			return era == act && ready
+		})
+		time.Sleep(2 * watch)
+		w.homes[5].signsTwice(act, successors)
+		time.Sleep(2 * watch)
+		w.homes[6].begin()
+		w.waits("the successor is out", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{3, 4, 6}) })
+		for _, h := range w.homes {
+			if m := h.community().Snapshot().Final.Roll().Member(w.homes[5].community().Persona()); m.Standing() != roll.Suspended {
 				t.Errorf("home %d: %s", h.i, m.Standing())
 			}
 		}

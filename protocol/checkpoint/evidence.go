@@ -170,13 +170,13 @@ func (e Evidence) Verify(metastate protocol.ID, clerks []Clerk) (Clerk, error) {
 }
 
 // Body is the record's body that brings the evidence before the roll, given the
-// clerks of its height. ok is false of evidence under a recall, which the roll
-// does not judge.
+// clerks of its height, or the successors by its recall. ok is false if it names
+// none of them.
 func (e Evidence) Body(clerks []Clerk) (body roll.EvidenceBody, ok bool) {
-	if !e.Era.IsZero() || e.Clerk >= len(clerks) {
+	if e.Clerk >= len(clerks) {
 		return body, false
 	}
-	body = roll.EvidenceBody{Key: clerks[e.Clerk].Key, Kind: uint8(e.Kind), Height: e.Height, Round: e.Round}
+	body = roll.EvidenceBody{Key: clerks[e.Clerk].Key, Kind: uint8(e.Kind), Height: e.Height, Round: e.Round, Era: e.Era}
 	for _, c := range []Claim{e.First, e.Second} {
 		body.Claims = append(body.Claims, roll.Claim{Value: c.Value[:], Valid: uint32(c.ValidRound + 1), Sig: c.Sig[:]})
 	}

@@ -156,10 +156,21 @@ func (t Tip) open(r *protocol.Record) bool {
 		return false
 	}
 	if r.Plane() == protocol.Control {
-		return true
+		return !t.elsewhere(r)
 	}
 	p := t.state.Decisions().Poll(h.Subject)
 	return p != nil && p.Phase == decision.Voting
+}
+
+// elsewhere reports whether r is a recall that was to follow another checkpoint
+// of this height: a step knows its height only.
+func (t Tip) elsewhere(r *protocol.Record) bool {
+	at := r.Header().Checkpoint
+	if r.Kind() != protocol.Recall || at.Height != t.ref.Height || at.ID == t.ref.ID {
+		return false
+	}
+	body, err := protocol.Body[roll.RecallBody](r)
+	return err == nil && !body.From.IsZero()
 }
 
 // coverable picks records that a next value may cover, inside every cap.

@@ -73,12 +73,14 @@ type AppointBody struct {
 }
 
 // RecallBody takes an office from some who hold it and gives it to others, each
-// named with the device that acts for them.
+// named with the device that acts for them. From is the checkpoint that it is to
+// follow at once, and then it follows no other; zero: whichever is the last.
 type RecallBody struct {
 	Office string        `cbor:"office"`
 	Reason string        `cbor:"reason"`
 	Out    []protocol.ID `cbor:"out,omitempty"`
 	In     []Clerkship   `cbor:"in,omitempty"`
+	From   protocol.ID   `cbor:"from,omitzero"`
 }
 
 // ResignBody gives up an office.

@@ -9,13 +9,26 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// maxTerms bounds the clerk sets kept for judging evidence, newest last.
+// maxTerms bounds the clerk sets, and those of successors, kept for judging
+// evidence, newest last.
 const maxTerms = 32
 
 // A Term is who signs checkpoints from a height on, until the next term.
 type Term struct {
 	From   uint64      `cbor:"h"`
 	Clerks []Clerkship `cbor:"c"`
+}
+
+// An Era is who could sign checkpoints under a recall that was carried out.
+type Era struct {
+	Recall protocol.ID `cbor:"e"`
+	Clerks []Clerkship `cbor:"c"`
+}
+
+// A tenure is who could sign checkpoints, and when: oldest first.
+type tenure struct {
+	terms []Term
+	eras  []Era
 }
 
 // EvidenceBody is proof that a clerk signed two different things at one place of
@@ -25,7 +38,8 @@ type EvidenceBody struct {
 	Kind   uint8              `cbor:"kind"`
 	Height uint64             `cbor:"height"`
 	Round  uint32             `cbor:"round"`
-	Claims []Claim            `cbor:"claims"` // two
+	Claims []Claim            `cbor:"claims"`     // two
+	Era    protocol.ID        `cbor:"e,omitzero"` // the recall under which it was signed
 }
 
 // A Claim is one of the things signed.
@@ -50,6 +64,7 @@ func (b EvidenceBody) Validate(metastate protocol.ID) error {
 		}
 		s := protocol.Statement{
 			Kind: b.Kind, Height: b.Height, Round: b.Round, Value: protocol.ID(c.Value), ValidRound: int64(c.Valid) - 1,
+			Era: b.Era,
 		}
 		if !identity.Verify(b.Key, s.Bytes(metastate), c.Sig) {
 			return errors.New("roll: the clerk did not sign a claim")
@@ -69,7 +84,7 @@ func (f *fold) convictions() (list []sentence) {
 		if !f.Authorised(r) {
 			return noPower(r, "Only members bring evidence."), true
 		}
-		persona, ok := f.Base.ClerkAt(body.Height, body.Key)
+		persona, ok := f.s.Signer(body) // recalls of this batch tell too whom they named
 		m := f.Base.Member(persona)
 		if !ok || m == nil {
 			return noPower(r, "Nobody signed checkpoints with this key at that height."), true
@@ -85,6 +100,21 @@ func (f *fold) convictions() (list []sentence) {
 		f.s = f.s.take(s.target, Clerk, s.why)
 	}
 	return list
+}
+
+// Signer is the persona that could sign with the key that evidence names, at its
+// height or under its recall.
+func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
+	if b.Era.IsZero() {
+		return s.ClerkAt(b.Height, b.Key)
+	}
+	for _, e := range s.eras {
+		i := slices.IndexFunc(e.Clerks, func(c Clerkship) bool { return c.Key == b.Key })
+		if e.Recall == b.Era && i >= 0 {
+			return e.Clerks[i].Persona, true
+		}
+	}
+	return persona, false
 }
 
 // ClerkAt is the persona that signed checkpoints at a height with a key.

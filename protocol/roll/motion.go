@@ -198,7 +198,8 @@ func (f *fold) motion(r *protocol.Record) *Motion {
 // endorses, that have enough endorsements, by act.
 func (f *fold) certificates(kinds ...protocol.Kind) (acts []protocol.ID) {
 	for act, m := range f.motions {
-		if slices.Contains(kinds, m.Kind) && f.Base.Count(m).Enough() {
+		late := !m.Recall.From.IsZero() && m.Height+1 != f.Step.Height
+		if slices.Contains(kinds, m.Kind) && !late && f.Base.Count(m).Enough() {
 			acts = append(acts, act)
 		}
 	}

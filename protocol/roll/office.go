@@ -123,6 +123,11 @@ func (f *fold) recall(r *protocol.Record) (RecallBody, protocol.Verdict) {
 	if err != nil || body.Validate() != nil {
 		return body, protocol.Void(r, RuleMalformed, "A recall names an office, who loses it or gets it, and why.")
 	}
+	if from := r.Header().Checkpoint; !body.From.IsZero() && body.From != from.ID {
+		return body, protocol.Void(r, RuleMalformed, "A recall that names where it starts from cites that checkpoint.")
+	} else if !body.From.IsZero() && from.Height+1 != f.Step.Height {
+		return body, noPower(r, "It was to follow another checkpoint than this one does.")
+	}
 	office, ok := f.Charter.Office(body.Office)
 	if !ok {
 		return body, noPower(r, "The charter has no such office.")
@@ -168,6 +173,7 @@ func (f *fold) recalls() {
 		clean := !slices.ContainsFunc(body.In, func(c Clerkship) bool { return out[body.Office][c.Persona] })
 		if body.Office == Clerk && len(body.In) > 0 && clean {
 			f.s.recalled = append(f.s.recalled, Recalled{act, body.In})
+			f.s.eras = appendBounded(f.s.eras, Era{act, body.In}, maxTerms)
 		}
 		for _, c := range body.In {
 			if out[body.Office][c.Persona] {

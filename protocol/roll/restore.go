@@ -21,7 +21,7 @@ type Trees struct {
 func (s State) Trees() Trees {
 	return Trees{
 		Members: s.members, Devices: s.devices, Invites: s.invites, Motions: s.motions,
-		Offices: appendLeaf(nil, officesLeaf{s.founders, s.clerks, s.terms}),
+		Offices: appendLeaf(nil, s.offices()),
 	}
 }
 
@@ -29,7 +29,10 @@ type officesLeaf struct {
 	Founders []founder   `cbor:"founders"`
 	Clerks   []Clerkship `cbor:"clerks"`
 	Terms    []Term      `cbor:"terms"`
+	Eras     []Era       `cbor:"eras,omitempty"`
 }
+
+func (s State) offices() officesLeaf { return officesLeaf{s.founders, s.clerks, s.terms, s.eras} }
 
 // Leaves are the encoded entries of a roll, each map's by rising key, and the
 // acts of motions, whose bodies no leaf has.
@@ -47,7 +50,7 @@ func Restore(l Leaves) (s State, err error) {
 	if err := dagcbor.Unmarshal(l.Offices, &o); err != nil {
 		return s, fmt.Errorf("roll: restoring the offices: %w", err)
 	}
-	s.founders, s.clerks, s.terms = o.Founders, o.Clerks, o.Terms
+	s.founders, s.clerks, s.terms, s.eras = o.Founders, o.Clerks, o.Terms, o.Eras
 	words := vocabulary{}
 	if s.members, err = merkle.Decode(l.Members, words.member); err != nil {
 		return s, fmt.Errorf("roll: restoring members: %w", err)

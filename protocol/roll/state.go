@@ -40,7 +40,7 @@ type State struct {
 	motions  merkle.Map[*Motion]
 	timers   Timers // when something about a member falls due, by persona
 	lapses   Timers // when motions lapse, by act
-	terms    []Term // clerk sets, oldest first
+	tenure          // who could sign checkpoints
 	full     uint64 // members in full standing
 
 	recalled []Recalled // what the last step did; no part of what a root covers
@@ -162,11 +162,7 @@ func (s State) Roots() Roots {
 		Devices: s.devices.Root(),
 		Invites: s.invites.Root(),
 		Motions: s.motions.Root(),
-		Offices: protocol.Sum(appendLeaf(nil, struct {
-			Founders []founder   `cbor:"founders"`
-			Clerks   []Clerkship `cbor:"clerks"`
-			Terms    []Term      `cbor:"terms"`
-		}{s.founders, s.clerks, s.terms})),
+		Offices: protocol.Sum(appendLeaf(nil, s.offices())),
 	}
 }
 

@@ -75,6 +75,8 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		body := roll.RecallBody{Office: arg(0), Reason: "harm"}
 		for i, list := range args[1:] {
 			switch {
+			case list == "from": // the last checkpoint, and no other
+				body.From = p.w.Ref.ID
 			case list == "for" || list == "-":
 			case i == 0:
 				body.Out = personas(strings.Split(list, ","))
@@ -90,7 +92,7 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		return p.w.Record(by, protocol.Resign, roll.ResignBody{Office: arg(0)}, how)
 	case "serve":
 		return p.w.Record(by, protocol.Serve, roll.ServeBody{}, how)
-	case "accuse": // DEVICE HEIGHT [once|forged]
+	case "accuse": // DEVICE HEIGHT [once|forged|under RECALL]
 		return p.w.Record(by, protocol.Evidence, p.evidence(arg(0), arg(1), args[2:]), how)
 	case "rotate":
 		return p.w.Rotate(by, how)
@@ -153,7 +155,10 @@ func (p *play) evidence(device, height string, fault []string) roll.EvidenceBody
 		if slices.Contains(fault, "once") {
 			value = protocol.ID{}
 		}
-		s := protocol.Statement{Kind: body.Kind, Height: body.Height, Value: value, ValidRound: -1}
+		if n := len(fault); n > 1 && fault[n-2] == "under" {
+			body.Era = p.record(fault[n-1]).ID()
+		}
+		s := protocol.Statement{Kind: body.Kind, Height: body.Height, Value: value, ValidRound: -1, Era: body.Era}
 		sig := key.Sign(s.Bytes(p.w.Genesis.ID()))
 		if slices.Contains(fault, "forged") {
 			sig[40] ^= 1
