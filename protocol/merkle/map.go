@@ -103,7 +103,11 @@ func (l link[V]) put(added link[V], crit int) link[V] {
 	side := bitAt(&added.leaf.key, int(n.bit))
 	kids := n.kids
 	kids[side] = kids[side].put(added, crit)
-	return branch(int(n.bit), kids)
+	count := n.count
+	if crit < KeyBits {
+		count++
+	}
+	return branch(n.bit, kids, count)
 }
 
 // without returns l without key, which it holds.
@@ -118,7 +122,7 @@ func (l link[V]) without(key *[32]byte) link[V] {
 		return kids[1-side]
 	}
 	kids[side] = kids[side].without(key)
-	return branch(int(n.bit), kids)
+	return branch(n.bit, kids, n.count-1)
 }
 
 // join returns the parent, at critical bit crit, of a subtree and a leaf.
@@ -126,13 +130,13 @@ func join[V Value](crit int, l, added link[V]) link[V] {
 	var kids [2]link[V]
 	side := bitAt(&added.leaf.key, crit)
 	kids[side], kids[1-side] = added, l
-	return branch(crit, kids)
+	return branch(uint8(crit), kids, uint32(l.len()+1))
 }
 
-func branch[V Value](crit int, kids [2]link[V]) link[V] {
-	n := &inner[V]{kids: kids, bit: uint8(crit)}
-	n.count = uint32(kids[0].len() + kids[1].len())
-	return link[V]{inner: n}
+// branch is told the count: to ask the kids would fetch one more node from
+// memory at every level, and that is most of what a change in a large map costs.
+func branch[V Value](crit uint8, kids [2]link[V], count uint32) link[V] {
+	return link[V]{inner: &inner[V]{kids: kids, bit: crit, count: count}}
 }
 
 func (l link[V]) len() int {

@@ -35,8 +35,8 @@ var keys = map[string]struct{ median, ratios []string }{
 	},
 	"advance": {
 		[]string{
-			"advanceMicros4", "advanceMicros40", "ancientMicros4", "ancientMicros40",
-			"checkpointMicros4", "checkpointMicros40", "rootMicros4", "rootMicros40",
+			"advanceMicros20", "advanceMicros40", "ancientMicros20", "ancientMicros40",
+			"checkpointMicros20", "checkpointMicros40", "rollMegabytes5", "rootMicros20", "rootMicros40",
 		},
 		[]string{"advance40", "ancient40", "checkpoint40", "root40"},
 	},
