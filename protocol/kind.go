@@ -35,6 +35,7 @@ const (
 	Resign       Kind = "resign"
 	Serve        Kind = "serve"
 	Evidence     Kind = "evidence"
+	Recover      Kind = "recover"
 	Propose      Kind = "propose"
 	Ballot       Kind = "ballot"
 )
@@ -63,6 +64,7 @@ var kinds = map[Kind]rule{
 	Resign:       {Control, 2 << 10, false},
 	Serve:        {Control, 2 << 10, false},
 	Evidence:     {Control, 2 << 10, false},
+	Recover:      {Control, 2 << 10, false},
 	Propose:      {Control, bigPayload, false},
 	Ballot:       {Bulk, bigPayload, false},
 }

@@ -247,6 +247,7 @@ func TestSpec2_6Limits(t *testing.T) {
 		{control().ofKind(protocol.Evidence), 2 << 10},
 		{control().ofKind(protocol.Rotate), 2 << 10},
 		{control().ofKind(protocol.Revoke), 8 << 10},
+		{control().ofKind(protocol.Recover), 2 << 10},
 	} {
 		t.Run("payload of "+string(c.d.kind), func(t *testing.T) {
 			rest := len(c.d.payload()) - 1 // without the body

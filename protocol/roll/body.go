@@ -92,9 +92,11 @@ type ResignBody struct {
 // record.
 type ServeBody struct{}
 
-// RotateBody commits to the key after the one that signs the record.
+// RotateBody commits to the key after the one that signs the record. Guardians,
+// if given, take the place of those that the persona has.
 type RotateBody struct {
-	Next identity.Digest `cbor:"next"`
+	Next      identity.Digest     `cbor:"next"`
+	Guardians *identity.Guardians `cbor:"guard,omitempty"`
 }
 
 // RevokeBody takes a device's right to sign. What it made up to Cut stands, and
@@ -135,6 +137,18 @@ func (b RecallBody) Validate() error {
 		return fmt.Errorf("roll: a recall names 1 to %d holders and as many successors", MaxAppointees)
 	}
 	return errors.Join(rising("holders", b.Out), rising("successors", in), checkReason(b.Reason))
+}
+
+// Validate refuses a rotation that commits to nothing, or guardians who could do
+// nothing.
+func (b RotateBody) Validate() error {
+	if b.Next.IsZero() {
+		return errors.New("roll: a rotation commits to a next key")
+	}
+	if b.Guardians != nil {
+		return b.Guardians.Validate()
+	}
+	return nil
 }
 
 // Validate refuses too many spared records, or in no order.

@@ -7,38 +7,57 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// rotations moves personas on to the key that they committed to, with a chain
-// of its own. Two rotations of one persona in a batch show that somebody else
-// has that key too: the persona is frozen until its guardians decide
-// (SPEC §5.4).
-func (f *fold) rotations() {
-	next := map[protocol.ID][]*protocol.Record{}
+// rotating are the rotations of each persona to the key that it committed to,
+// judged in the base. Others are void. A persona that was removed rotates while
+// its guardians want another key, so that it can veto that.
+func (f *fold) rotating() map[protocol.ID][]*protocol.Record {
+	list := map[protocol.ID][]*protocol.Record{}
 	f.each(protocol.Rotate, func(r *protocol.Record) (protocol.Verdict, bool) {
 		body, err := protocol.Body[RotateBody](r)
 		h := r.Header()
-		if err != nil || body.Next == (identity.Digest{}) || len(h.Cosigners) != 0 || h.Seq != 0 {
+		if err != nil || body.Validate() != nil || len(h.Cosigners) != 0 || h.Seq != 0 {
 			return protocol.Void(r, RuleMalformed, "A rotation begins a key's chain and commits to the key after it."), true
 		}
 		m := f.Base.Member(h.Persona)
-		if m == nil || m.Removed() || identity.Commit(h.Key) != m.Keys.Next {
+		if m == nil || m.Removed() && m.Keys.Recovery == nil || identity.Commit(h.Key) != m.Keys.Next {
 			return noPower(r, "A rotation is signed by the key that the persona committed to."), true
 		}
-		next[h.Persona] = append(next[h.Persona], r)
+		list[h.Persona] = append(list[h.Persona], r)
 		return protocol.Verdict{}, false
 	})
-	for persona, list := range next {
+	return list
+}
+
+// rotations moves personas on to the key that they committed to, with a chain
+// of its own, and vetoes what guardians wanted. Two rotations of one persona in
+// a batch show that somebody else has that key too: the persona is frozen until
+// its guardians decide, and no key rotates it any more (SPEC §5.4).
+func (f *fold) rotations() {
+	for persona, list := range f.rotating() {
+		c := *f.s.Member(persona)
 		if len(list) > 1 {
 			for _, r := range list {
 				f.verdicts[r.ID()] = protocol.Void(r, RuleRivals, "The persona's next key signed two different rotations; the persona is frozen.")
 			}
+			if c.Keys.Key != f.Base.Member(persona).Keys.Key {
+				continue // its guardians gave it another key just now
+			}
 			f.frozen[persona] = list[0].ID()
+			c.Keys.Next = identity.Digest{}
+			f.s = f.s.put(&c)
 			continue
 		}
 		r := list[0]
 		body, _ := protocol.Body[RotateBody](r)
-		c := *f.s.Member(persona)
-		c.Keys.Key, c.Keys.Next = r.Header().Key, body.Next
+		c.Keys.Key, c.Keys.Next, c.Keys.Given = r.Header().Key, body.Next, false
 		c.Keys.Chain = Chain{Next: 1, Head: r.ID()}
+		if body.Guardians != nil {
+			c.Keys.Guard = body.Guardians
+		}
+		if c.Keys.Recovery != nil {
+			c.Keys.Recovery = nil
+			c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleVeto, Record: r.ID()}, maxReasons)
+		}
 		f.s = f.s.put(&c)
 		f.verdicts[r.ID()] = protocol.Stand(r, RuleRotate, "The persona moved on to the key that it had committed to.")
 	}
@@ -87,7 +106,7 @@ func (f *fold) personaChains() {
 		case r.Kind() == protocol.Grant && !f.struck(r):
 			f.verdicts[r.ID()] = f.grant(r)
 		case r.Kind() == protocol.Revoke && f.verdicts[r.ID()].Stands:
-			if m := f.s.Member(h.Persona); h.Seq == m.Keys.Chain.Next && h.Prev == m.Keys.Chain.Head {
+			if m := f.s.Member(h.Persona); h.Key == m.Keys.Key && h.Seq == m.Keys.Chain.Next && h.Prev == m.Keys.Chain.Head {
 				c := *m
 				c.Keys.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
 				f.s = f.s.put(&c)

@@ -84,6 +84,12 @@ type Keys struct {
 	Next   identity.Digest    `cbor:"next"`            // commitment to the next such key
 	Chain  Chain              `cbor:"chain"`           // of the records they signed
 	Serves identity.PublicKey `cbor:"serves,omitzero"` // the device that signs checkpoints for a clerk
+
+	// Given says that guardians gave the key: its chain begins with a grant or a
+	// revocation, at 0.
+	Given    bool                `cbor:"given,omitempty"`
+	Guard    *identity.Guardians `cbor:"guard,omitempty"`   // who may recover the persona
+	Recovery *Recovery           `cbor:"recover,omitempty"` // what they said
 }
 
 // A Holding is an office that a member holds.
@@ -123,7 +129,7 @@ func (m *Member) Since() int64 {
 	var t int64
 	was := Pending
 	for _, span := range m.Spans {
-		if span.Standing == Full && was != Suspended {
+		if span.Standing == Full && was != Suspended && was != Frozen {
 			t = span.AsOf
 		}
 		was = span.Standing
@@ -184,7 +190,8 @@ func (m *Member) admitted() (height uint64) {
 }
 
 // due is when something about the member falls due by itself, 0 if nothing
-// will: a suspension's end, or that of a term.
+// will: a suspension's end, or that of a term. Recoveries have a clock of their
+// own.
 func (m *Member) due() int64 {
 	at := m.Until
 	for _, h := range m.Offices {

@@ -39,6 +39,7 @@ func (s State) offices() officesLeaf { return officesLeaf{s.founders, s.clerks, 
 type Leaves struct {
 	Members, Devices, Invites, Motions iter.Seq2[[32]byte, []byte]
 	Offices                            []byte
+	Clock                              int64
 	Act                                func(protocol.ID) *protocol.Record
 }
 
@@ -50,7 +51,7 @@ func Restore(l Leaves) (s State, err error) {
 	if err := dagcbor.Unmarshal(l.Offices, &o); err != nil {
 		return s, fmt.Errorf("roll: restoring the offices: %w", err)
 	}
-	s.founders, s.clerks, s.terms, s.eras = o.Founders, o.Clerks, o.Terms, o.Eras
+	s.founders, s.clerks, s.terms, s.eras, s.clock = o.Founders, o.Clerks, o.Terms, o.Eras, l.Clock
 	words := vocabulary{}
 	if s.members, err = merkle.Decode(l.Members, words.member); err != nil {
 		return s, fmt.Errorf("roll: restoring members: %w", err)
@@ -89,6 +90,7 @@ func (s State) reindexed() State {
 			s.officers = append(s.officers, persona)
 		}
 		s.timers = s.timers.Move(persona, 0, m.due())
+		s.matures = s.matures.Move(persona, 0, m.Keys.Recovery.due())
 	}
 	for act, m := range s.motions.All() {
 		s.lapses = s.lapses.Move(act, 0, m.Expires)

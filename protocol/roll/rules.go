@@ -57,6 +57,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	// What takes power, the gravest first. Nothing below gives any before the
 	// next checkpoint, so this order decides everything there is to decide.
 	f.s.recalled = nil
+	f.s.clock += min(b.Step.AsOf-b.AsOf, dailyGap)
 	f.findMotions()
 	sentences, cuts := f.certified()
 	f.recalls()
@@ -67,6 +68,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	f.cutAll(cuts)
 	f.strikeForks()
 	f.revocations()
+	f.recoveries()
 	sentences = append(sentences, f.alone()...)
 	sentences = append(sentences, f.convictions()...)
 	// What gives.
@@ -181,7 +183,7 @@ func (f *fold) rivalInception(r *protocol.Record) bool {
 func newMember(inception *protocol.Record, body identity.Inception) *Member {
 	return &Member{
 		Persona: inception.ID(), Name: body.Name,
-		Keys: Keys{Key: inception.Header().Key, Next: body.Next, Chain: Chain{Next: 1, Head: inception.ID()}},
+		Keys: Keys{Key: inception.Header().Key, Next: body.Next, Chain: Chain{Next: 1, Head: inception.ID()}, Guard: body.Guardians},
 	}
 }
 

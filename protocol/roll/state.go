@@ -41,6 +41,7 @@ type State struct {
 	timers   Timers // when something about a member falls due, by persona
 	lapses   Timers // when motions lapse, by act
 	tenure          // who could sign checkpoints
+	delays          // of recoveries
 	full     uint64 // members in full standing
 
 	recalled []Recalled // what the last step did; no part of what a root covers
@@ -136,15 +137,22 @@ func (s State) Motions() iter.Seq2[protocol.ID, *Motion] {
 	}
 }
 
-// NextDue is when the next suspension or term ends, or a motion lapses, if any
-// will.
-func (s State) NextDue() (int64, bool) {
+// NextDue is when, as of a checkpoint time, the next suspension or term ends, a
+// motion lapses or a recovery needs a checkpoint, if any will.
+func (s State) NextDue(asOf int64) (int64, bool) {
 	at, _, ok := s.timers.Next()
 	if l, _, has := s.lapses.Next(); has && (!ok || l < at) {
-		return l, true
+		at, ok = l, true
+	}
+	if left, has := s.nextRecovery(); has && (!ok || asOf+left < at) {
+		at, ok = asOf+left, true
 	}
 	return at, ok
 }
+
+// Clock is the checkpoint time that has gone by since the genesis, seconds. Of
+// the gap between two checkpoints it counts a day at most.
+func (s State) Clock() int64 { return s.clock }
 
 // Roots are the digests of the roll's parts, for the state root (SPEC §6.3).
 type Roots struct {
@@ -172,9 +180,9 @@ func (s State) ProveMember(persona protocol.ID) merkle.Proof { return s.members.
 
 // put stores a member's entry and keeps the indexes true.
 func (s State) put(m *Member) State {
-	var due int64
+	var due, matures int64
 	if old := s.Member(m.Persona); old != nil {
-		due = old.due()
+		due, matures = old.due(), old.Keys.Recovery.due()
 		if old.Standing() == Full {
 			s.full--
 		}
@@ -185,6 +193,7 @@ func (s State) put(m *Member) State {
 	s.members = s.members.Put(m.Persona, m)
 	s.officers = setMember(s.officers, m.Persona, len(m.Offices) > 0)
 	s.timers = s.timers.Move(m.Persona, due, m.due())
+	s.matures = s.matures.Move(m.Persona, matures, m.Keys.Recovery.due())
 	return s
 }
 

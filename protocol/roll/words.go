@@ -18,6 +18,9 @@ const (
 	RuleRevokeDevice protocol.Rule = "device/revoke"
 	RuleRotate       protocol.Rule = "key/rotate"
 	RuleRivals       protocol.Rule = "key/rivals"
+	RuleSupport      protocol.Rule = "key/recover"
+	RuleVeto         protocol.Rule = "key/recover/veto"
+	RuleRecovered    protocol.Rule = "key/recovered"
 	RuleAppoint      protocol.Rule = "office/appoint"
 	RuleElected      protocol.Rule = "office/elected"
 	RuleRecall       protocol.Rule = "office/recall"
@@ -50,6 +53,9 @@ var Words = map[protocol.Rule]string{
 	RulePending:     "Came under an invite and waits for what the charter asks for besides.",
 	RuleUses:        "Came under an invite that more people used at once than it has uses; waits for admission by name.",
 	RuleRivals:      "The next key of the persona signed two different rotations: somebody else may have it.",
+	RuleSupport:     "A guardian of the persona said which key it shall go on with.",
+	RuleVeto:        "The key that the persona had committed to signed a rotation, which vetoes what its guardians wanted.",
+	RuleRecovered:   "Enough guardians gave the persona another key, and no rotation by its committed key vetoed that in time.",
 	RuleAppoint:     "Appointed to an office by the founder, sole clerk at the time.",
 	RuleElected:     "Elected to an office by the members.",
 	RuleRecall:      "Recalled from an office, or put into it, by more than half of the members.",

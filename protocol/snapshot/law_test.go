@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -33,7 +34,7 @@ func newCrowd(t testing.TB) *crowd {
 	door := x.w.Invite("alice", "door", 9, statetest.Start+1e7, statetest.How{})
 	x.invites = append(x.invites, door.ID())
 	x.cover(statetest.Start, []*protocol.Record{
-		door, x.w.Admit("alice", "dana", "door", door.ID(), statetest.How{After: []*protocol.Record{door}}),
+		door, x.w.Admit("alice", "dana", "door", door.ID(), statetest.How{After: []*protocol.Record{door}, Guard: x.w.Guardians("dana", 1, identity.MinGuardianDelay, "alice", "bob")}),
 		x.w.Admit("bob", "eve", "door", door.ID(), statetest.How{After: []*protocol.Record{door}}),
 	})
 	return x
@@ -77,7 +78,7 @@ func (c *crowd) write(t *rapid.T) *protocol.Record {
 		by += "/2"
 	}
 	w := c.w
-	switch rapid.IntRange(0, 23).Draw(t, "act") {
+	switch rapid.IntRange(0, 25).Draw(t, "act") {
 	case 0:
 		r := w.Invite(by, "door", 2, c.tip.State().AsOf()+1e6, how)
 		c.invites = append(c.invites, r.ID())
@@ -110,6 +111,10 @@ func (c *crowd) write(t *rapid.T) *protocol.Record {
 			return w.Rotate(target, how)
 		}
 		return w.Disown(target, roll.RevokeBody{Cut: roll.Place{Device: statetest.Key("device/" + target + "/2").Public()}}, how)
+	case 24, 25:
+		guardian := rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "guardian")
+		h := statetest.Heir(rapid.SampledFrom([]string{"one", "one", "two"}).Draw(t, "heir"))
+		return w.Record(guardian, protocol.Recover, roll.RecoverBody{Persona: w.Persona("dana"), Key: h.Key, Next: h.Next, Salt: statetest.Salt("dana", guardian)}, how)
 	case 16, 17, 18:
 		return c.propose(t, by, target, how)
 	}
@@ -223,7 +228,7 @@ func (c *crowd) sameTip(t *rapid.T, got, want checkpoint.Tip) {
 		t.Fatal("another root")
 	case g.Name() != w.Name() || g.Height() != w.Height() || g.AsOf() != w.AsOf() || g.Charter().ID() != w.Charter().ID():
 		t.Fatal("another name, height, time or charter")
-	case g.Roll().Size() != w.Roll().Size() || gotAt != wantAt || gotDue != wantDue:
+	case g.Roll().Size() != w.Roll().Size() || g.Roll().Clock() != w.Roll().Clock() || gotAt != wantAt || gotDue != wantDue:
 		t.Fatal("another size or deadline")
 	case !slices.Equal(g.Decisions().JustClosed(), w.Decisions().JustClosed()):
 		t.Fatal("other polls just closed")
@@ -262,7 +267,7 @@ func TestLawRestore(t *testing.T) {
 		}
 	})
 	t.Log(seen)
-	for _, what := range []string{"motion", "undecided", "voting", "closed", "suspended", "first", "another charter", "handover"} {
+	for _, what := range []string{"motion", "undecided", "voting", "closed", "suspended", "first", "another charter", "handover", "recovery", "recovered"} {
 		if seen[what] == 0 {
 			t.Errorf("no history had %s", what)
 		}
@@ -288,6 +293,12 @@ func (c *crowd) note(seen map[string]int) {
 	for m := range s.Roll().Members() {
 		if m.Until != 0 {
 			seen["suspended"]++
+		}
+		if m.Keys.Recovery != nil && m.Keys.Recovery.Run != nil {
+			seen["recovery"]++
+		}
+		if m.Keys.Given {
+			seen["recovered"]++
 		}
 	}
 	if s.Decisions().FirstsRoot() != [32]byte{} {

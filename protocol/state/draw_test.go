@@ -13,7 +13,8 @@ import (
 )
 
 // how takes the words off the end of a line that say in what a record differs.
-func (p *play) how(args []string) (how statetest.How, rest []string) {
+func (p *play) how(by string, args []string) (how statetest.How, rest []string) {
+	guard := ""
 	for i := 0; i < len(args); i++ {
 		switch args[i] {
 		case "fork":
@@ -29,15 +30,25 @@ func (p *play) how(args []string) (how statetest.How, rest []string) {
 		case "as":
 			i++
 			how.Persona = args[i]
+		case "guard": // THRESHOLD/DELAY/NAME,…
+			i++
+			guard = args[i]
 		default:
 			rest = append(rest, args[i])
 		}
+	}
+	if x := strings.Split(guard, "/"); len(x) == 3 {
+		if len(rest) == 2 { // an admission's newcomer, else the author
+			by = rest[0]
+		}
+		n, _ := strconv.ParseUint(x[0], 10, 8)
+		how.Guard = p.w.Guardians(by, uint8(n), p.seconds(x[1])-statetest.Start, strings.Split(x[2], ",")...)
 	}
 	return how, rest
 }
 
 func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
-	how, args := p.how(args)
+	how, args := p.how(by, args)
 	arg := func(i int) string {
 		if i >= len(args) {
 			p.fail("a word is missing")
@@ -96,6 +107,8 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		return p.w.Record(by, protocol.Evidence, p.evidence(arg(0), arg(1), args[2:]), how)
 	case "rotate":
 		return p.w.Rotate(by, how)
+	case "recover": // NAME HEIR|- [missalted]
+		return p.w.Record(by, protocol.Recover, p.recovery(by, arg(0), arg(1), args[2:]), how)
 	case "disown": // DEVICE [upto LABEL|-] [spare LABEL]
 		body := roll.RevokeBody{Cut: roll.Place{Device: statetest.Key("device/" + arg(0)).Public()}}
 		if len(args) > 2 && arg(2) != "-" {
@@ -143,6 +156,21 @@ func (p *play) elsewhere(word string) protocol.ID {
 		return protocol.ID{}
 	}
 	return protocol.Sum([]byte(word))
+}
+
+// recovery is a guardian's word, or that of one who gives another's salt.
+func (p *play) recovery(by, of, heir string, fault []string) roll.RecoverBody {
+	guardian, _, _ := strings.Cut(by, "/")
+	body := roll.RecoverBody{Persona: p.w.Persona(of), Salt: statetest.Salt(of, guardian)}
+	if heir != "-" {
+		h := statetest.Heir(heir)
+		body.Key, body.Next = h.Key, h.Next
+		p.heirs[h] = heir
+	}
+	if len(fault) > 0 {
+		body.Salt[0]++
+	}
+	return body
 }
 
 // evidence is two precommits of a device at a height, or what only looks like it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -40,17 +41,39 @@ func newCrowd(t testing.TB) *crowd {
 	i := w.Invite("alice", "door", 3, statetest.Start+1e6, statetest.How{})
 	p := w.Propose("alice", "question", "ordinary", 1e6, statetest.How{})
 	c.made = []*protocol.Record{
-		i, p, w.Admit("alice", "dana", "door", i.ID(), statetest.How{After: []*protocol.Record{i}}),
-		w.Admit("bob", "eve", "door", i.ID(), statetest.How{After: []*protocol.Record{i}}),
+		i, p,
+		w.Admit("alice", "dana", "door", i.ID(), statetest.How{After: []*protocol.Record{i}, Guard: w.Guardians("dana", 1, identity.MinGuardianDelay, "alice", "bob")}),
+		w.Admit("bob", "eve", "door", i.ID(), statetest.How{After: []*protocol.Record{i}, Guard: w.Guardians("eve", 2, identity.MinGuardianDelay, "alice", "bob")}),
 	}
 	c.poll, c.invites = p.ID(), []protocol.ID{i.ID()}
 	c.cover()
+	// Guardians recover both: eve in an hour, dana in two.
+	c.recover("alice", "eve", "heir")
+	c.recover("bob", "eve", "heir")
+	c.cover()
+	c.recover("alice", "dana", "heir")
+	for _, gap := range []int64{3600, 86400, 86400, 79200} {
+		c.coverIn(gap)
+	}
 	return c
 }
 
+// recover draws a guardian's word.
+func (c *crowd) recover(by, of, heir string) {
+	guardian, _, _ := strings.Cut(by, "/")
+	body := roll.RecoverBody{Persona: c.w.Persona(of), Salt: statetest.Salt(of, guardian)}
+	if heir != "" {
+		h := statetest.Heir(heir)
+		body.Key, body.Next = h.Key, h.Next
+	}
+	c.made = append(c.made, c.w.Record(by, protocol.Recover, body, statetest.How{}))
+}
+
 // cover makes everything since the last checkpoint final.
-func (c *crowd) cover() {
-	c.s, _ = c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 3600})
+func (c *crowd) cover() { c.coverIn(3600) }
+
+func (c *crowd) coverIn(gap int64) {
+	c.s, _ = c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + gap})
 	c.w.Cover(protocol.Ref{Height: c.s.Height(), ID: protocol.Sum(fmt.Append(nil, c.s.Height()))}, c.made...)
 	c.made = nil
 }
@@ -58,13 +81,13 @@ func (c *crowd) cover() {
 var kinds = []protocol.Kind{
 	protocol.Grant, protocol.Invite, protocol.InviteRevoke, protocol.Admit, protocol.Leave, protocol.Suspend,
 	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, protocol.Expel, protocol.Endorse,
-	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, "poetry",
+	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, protocol.Recover, "poetry",
 }
 
 // fields are the names that bodies of any kind have.
 var fields = []string{
 	"key", "uses", "expires", "invite", "persona", "reason", "office", "personas", "title", "text", "method", "options",
-	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x", "act", "cut", "in", "out", "spare",
+	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x", "act", "cut", "in", "out", "spare", "salt",
 }
 
 // write draws a record that somebody might write: sense or nonsense, forked or
@@ -81,7 +104,7 @@ func (c *crowd) write(t *rapid.T) {
 	}
 	by := rapid.SampledFrom([]string{"alice", "alice/2", "bob", "dana", "dana/2", "eve"}).Draw(t, "by")
 	target := c.w.Persona(rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "target"))
-	act := rapid.IntRange(0, 21).Draw(t, "act")
+	act := rapid.IntRange(0, 22).Draw(t, "act")
 	var r *protocol.Record
 	switch act {
 	case 0:
@@ -121,6 +144,9 @@ func (c *crowd) write(t *rapid.T) {
 		r = c.office(t, by, target, how)
 	case 20:
 		c.campaign(t, by, target)
+		return
+	case 21:
+		c.recover(by, rapid.SampledFrom([]string{"dana", "eve"}).Draw(t, "ward"), rapid.SampledFrom([]string{"", "heir", "other"}).Draw(t, "heir"))
 		return
 	case 19:
 		r = c.key(t, how)
@@ -162,8 +188,11 @@ func (c *crowd) office(t *rapid.T, by string, target protocol.ID, how statetest.
 
 // key draws what a persona's key can sign besides grants.
 func (c *crowd) key(t *rapid.T, how statetest.How) *protocol.Record {
-	name := rapid.SampledFrom([]string{"alice", "bob", "dana"}).Draw(t, "of")
+	name := rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "of")
 	if rapid.Bool().Draw(t, "rotate") {
+		if rapid.Bool().Draw(t, "thief") {
+			how.Persona = name
+		}
 		return c.w.Rotate(name, how)
 	}
 	cut := roll.Place{Device: statetest.Key("device/" + name).Public()}
@@ -292,6 +321,14 @@ func checkState(t *rapid.T, s *state.State) {
 		if err := state.VerifyMember(root, m.Persona, s.ProveMember(m.Persona)); err != nil {
 			t.Fatal(err)
 		}
+		if r := m.Keys.Recovery; r != nil {
+			if len(r.Supports) == 0 || len(r.Supports) > len(m.Keys.Guard.Hashes) {
+				t.Fatalf("%d supports of %d guardians", len(r.Supports), len(m.Keys.Guard.Hashes))
+			}
+			if at, ok := s.NextDeadline(); r.Run != nil && (r.Run.Due <= s.Roll().Clock() || !ok || at > s.AsOf()+86400) {
+				t.Fatal("a recovery that nothing carries out")
+			}
+		}
 		if m.Until != 0 {
 			if at, ok := s.NextDeadline(); !ok || at > m.Until {
 				t.Fatal("a suspension that nothing ends")
@@ -382,10 +419,10 @@ func TestLawNoRetroaction(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(rt, "records") {
 			c.write(rt)
 		}
-		next, _ := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + 1})
+		next, _ := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + rapid.SampledFrom([]int64{1, 3600}).Draw(rt, "later")})
 		for m := range c.s.Roll().Members() {
 			n := next.Roll().Member(m.Persona)
-			if n == nil || n.Founder != m.Founder || n.Keys.Key != m.Keys.Key && identity.Commit(n.Keys.Key) != m.Keys.Next || n.StandingAt(c.s.Height()) != m.Standing() {
+			if n == nil || n.Founder != m.Founder || n.Keys.Key != m.Keys.Key && identity.Commit(n.Keys.Key) != m.Keys.Next && !n.Keys.Given || n.StandingAt(c.s.Height()) != m.Standing() {
 				rt.Fatalf("was %+v, is %+v", m, n)
 			}
 			for _, k := range m.Devices {
@@ -395,4 +432,55 @@ func TestLawNoRetroaction(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLawRecovery is SPEC §5.9: of a recovery that is due nothing decides but
+// what its guardians say and one rotation by the committed key: not who has the
+// key in use, nor a device, nor any officer or majority.
+func TestLawRecovery(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCrowd(t)
+		for range rapid.IntRange(1, 15).Draw(rt, "records") {
+			c.write(rt)
+		}
+		was := c.s.Roll().Member(c.w.Persona("eve"))
+		rotations := map[protocol.ID]*protocol.Record{}
+		for _, r := range c.made {
+			_, err := protocol.Body[roll.RotateBody](r)
+			if h := r.Header(); r.Kind() == protocol.Rotate && err == nil && h.Persona == was.Persona && identity.Commit(h.Key) == was.Keys.Next {
+				rotations[r.ID()] = r
+			}
+		}
+		c.made = slices.DeleteFunc(c.made, func(r *protocol.Record) bool {
+			body, _ := protocol.Body[roll.RecoverBody](r)
+			return r.Kind() == protocol.Recover && body.Persona == was.Persona
+		})
+		c.cover()
+		now := c.s.Roll().Member(was.Persona)
+		if now.Keys.Recovery != nil {
+			rt.Fatal("the recovery goes on")
+		}
+		if len(rotations) == 1 {
+			seen["veto"]++
+			for _, r := range rotations {
+				if now.Keys.Key != r.Header().Key || now.Keys.Given {
+					rt.Fatal("the veto does not stand")
+				}
+			}
+			return
+		}
+		seen["recovered"]++
+		if h := statetest.Heir("heir"); now.Keys.Key != h.Key || now.Keys.Next != h.Next || now.Standing() == roll.Frozen {
+			rt.Fatalf("the guardians' heir did not take over: %+v", now)
+		}
+		for _, k := range slices.Concat(was.Devices, now.Devices) {
+			if c.s.Roll().Device(k).Live(c.s.AsOf()) {
+				rt.Fatal("a device survived")
+			}
+		}
+	})
+	if seen["veto"] == 0 || seen["recovered"] == 0 {
+		t.Errorf("histories had %v", seen)
+	}
 }

@@ -95,6 +95,7 @@ func TestRootSeesEverything(t *testing.T) {
 	note("a checkpoint over nothing", empty)
 	later, _ := c.s.Advance(state.Step{AsOf: c.s.AsOf() + 1})
 	note("a second later", later)
+	c.recover("bob", "dana", "other")
 	for what, r := range map[string]*protocol.Record{
 		"an invite":     c.w.Invite("alice", "x", 1, statetest.Start+1e6, statetest.How{}),
 		"a device":      c.w.Grant("dana", "dana/x", statetest.How{}),
@@ -104,6 +105,7 @@ func TestRootSeesEverything(t *testing.T) {
 		"a second yes":  c.w.Ballot("dana", c.poll, "yes", statetest.How{Seq: 2}),
 		"another's":     c.w.Ballot("eve", c.poll, "yes", statetest.How{}),
 		"no choice":     c.w.Ballot("eve", c.poll, "perhaps", statetest.How{}),
+		"a recovery":    c.made[0],
 		"a void record": c.w.Record("eve", "poetry", map[string]int{"x": 1}, statetest.How{}),
 	} {
 		s, _ := c.s.Advance(state.Step{Records: []*protocol.Record{r}, AsOf: c.s.AsOf()})

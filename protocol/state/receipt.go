@@ -134,7 +134,7 @@ func (c *receipt) ancestors() error {
 // that comes late is held as one that came early.
 func (s *State) Continues(h protocol.Header) bool {
 	m := s.roll.Member(h.Persona)
-	return m != nil && h.Key == m.Keys.Key && h.Seq == protocol.MaxCarried
+	return m != nil && h.Key == m.Keys.Key && !m.Keys.Given && h.Seq == protocol.MaxCarried
 }
 
 // quota refuses a record that follows Q others of its chain which cite the
@@ -173,7 +173,7 @@ func (c *receipt) personaKeys() error {
 		}
 		return nil
 	}
-	if c.h.Seq == 0 {
+	if c.h.Seq == 0 && (m == nil || !m.Keys.Given) {
 		return c.refuse("it follows the persona's inception or rotation")
 	}
 	if m != nil && (m.Keys.Key != c.h.Key || m.StandingAt(c.h.Checkpoint.Height) == roll.Left) {

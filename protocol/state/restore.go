@@ -19,6 +19,7 @@ type Sections struct {
 	Height  uint64
 	AsOf    int64
 	Charter protocol.ID // SHA-256 of the charter's encoding
+	Clock   int64       // of [roll.State.Clock]
 	Firsts  [32]byte    // root of the map of first votes
 	Polls   [32]byte
 	Roll    roll.Roots
@@ -36,7 +37,7 @@ func ParseSections(b []byte) (s Sections, err error) {
 	if err := dagcbor.Unmarshal(b, &w); err != nil {
 		return s, fmt.Errorf("state: parsing sections: %w", err)
 	}
-	s.Height, s.AsOf, s.Charter = w.Height, w.AsOf, w.Charter
+	s.Height, s.AsOf, s.Charter, s.Clock = w.Height, w.AsOf, w.Charter, w.Clock
 	for _, d := range []struct {
 		to   *[32]byte
 		from []byte
@@ -65,7 +66,7 @@ type Leaves struct {
 	Genesis   *protocol.Record
 	Sections  []byte
 	Charter   []byte
-	Roll      roll.Leaves
+	Roll      roll.Leaves     // the clock is taken from the sections
 	Decisions decision.Leaves // the height is taken from the sections
 }
 
@@ -89,6 +90,7 @@ func Restore(l Leaves) (*State, error) {
 		return nil, fmt.Errorf("state: restoring the charter: %w", err)
 	}
 	s.charter, s.charterID, s.height, s.asOf = c, sec.Charter, sec.Height, sec.AsOf
+	l.Roll.Clock = sec.Clock
 	if s.roll, err = roll.Restore(l.Roll); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

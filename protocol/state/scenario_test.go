@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 			for salt := range int64(4) {
-				p := &play{t: t, c: statetest.Charter(t), salt: salt, drawn: map[string]*protocol.Record{}, verdicts: map[protocol.ID]protocol.Verdict{}}
+				p := &play{t: t, c: statetest.Charter(t), salt: salt, drawn: map[string]*protocol.Record{}, verdicts: map[protocol.ID]protocol.Verdict{}, heirs: map[roll.Heir]string{}}
 				for i, line := range strings.Split(string(text), "\n") {
 					p.at = fmt.Sprintf("%s:%d: %s (salt %d)", file, i+1, line, salt)
 					line, _, _ = strings.Cut(line, "#")
@@ -60,6 +60,7 @@ type play struct {
 	drawn    map[string]*protocol.Record
 	open     []*protocol.Record // drawn and not covered
 	verdicts map[protocol.ID]protocol.Verdict
+	heirs    map[roll.Heir]string // by what they are called
 }
 
 func (p *play) fail(format string, args ...any) {
@@ -85,6 +86,8 @@ func (p *play) line(words []string) {
 		p.checkpoint(p.seconds(words[1]), p.named(words[2:]))
 	case words[0] == "view":
 		p.view = p.advance(state.Step{Records: p.named(words[1:]), Provisional: true})
+	case words[0] == "inherit":
+		p.w.Inherit(words[1], words[2])
 	case words[0] == "expect":
 		p.expect(words[1], words[2:])
 	default:
@@ -193,7 +196,7 @@ func (p *play) observe(what string, n int) (out []string) {
 	}()
 	switch r := p.drawn[what]; {
 	case what == "clerks":
-		for name := range strings.FieldsSeq("alice bob carol dana eve frank") {
+		for name := range strings.FieldsSeq(cast) {
 			key := statetest.Key("device/" + name).Public()
 			if slices.ContainsFunc(p.view.Roll().Clerks(), func(c roll.Clerkship) bool { return c.Key == key }) {
 				out = append(out, name)
@@ -205,7 +208,9 @@ func (p *play) observe(what string, n int) (out []string) {
 		if !ok {
 			return []string{"never"}
 		}
-		return []string{"+" + strings.TrimSuffix((time.Duration(at-statetest.Start)*time.Second).String(), "0m0s")}
+		return []string{at0(at)}
+	case strings.HasPrefix(what, "recovery:"):
+		return p.recoveryWords(p.view.Roll().Member(p.w.Persona(what[len("recovery:"):])).Keys.Recovery)
 	case what == "charter":
 		return []string{"suspend=" + strings.TrimSuffix((time.Duration(p.view.Charter().Suspend)*time.Second).String(), "0m0s")}
 	case what == "size":
@@ -246,6 +251,33 @@ func (p *play) moved(m *roll.Member) []string {
 		}
 	}
 	return []string{"elsewhere"}
+}
+
+const cast = "alice bob carol dana eve frank"
+
+// at0 writes a time as scenarios do, counted from the genesis.
+func at0(at int64) string {
+	return "+" + strings.TrimSuffix((time.Duration(at-statetest.Start)*time.Second).String(), "0m0s")
+}
+
+// recoveryWords are the heir that runs and when it would take over, were there
+// no gap between checkpoints; then who wants which.
+func (p *play) recoveryWords(r *roll.Recovery) (out []string) {
+	if r == nil {
+		return []string{"none"}
+	}
+	out = []string{"-"}
+	if r.Run != nil {
+		out = []string{p.heirs[r.Run.Heir], at0(p.view.AsOf() + r.Run.Due - p.view.Roll().Clock())}
+	}
+	for name := range strings.FieldsSeq(cast) {
+		for _, x := range r.Supports {
+			if p.w.Knows(name) && p.w.Persona(name) == x.By {
+				out = append(out, name+"="+p.heirs[x.Heir])
+			}
+		}
+	}
+	return out
 }
 
 // pollWords are a poll's phase, its tally, and how many could vote and were

@@ -71,7 +71,7 @@ func (s *State) Decisions() decision.State { return s.decisions }
 // makes a checkpoint for it even when there is nothing to cover (SPEC §7.4).
 func (s *State) NextDeadline() (at int64, ok bool) {
 	at, ok = s.decisions.NextDeadline()
-	if l, has := s.roll.NextDue(); has && (!ok || l < at) {
+	if l, has := s.roll.NextDue(s.asOf); has && (!ok || l < at) {
 		return l, true
 	}
 	return at, ok
@@ -81,6 +81,7 @@ func (s *State) NextDeadline() (at int64, ok bool) {
 type sections struct {
 	AsOf    int64       `cbor:"asOf"`
 	Charter protocol.ID `cbor:"charter"`
+	Clock   int64       `cbor:"clock"`
 	Devices []byte      `cbor:"devices"`
 	Height  uint64      `cbor:"height"`
 	Firsts  []byte      `cbor:"firsts"`
@@ -94,7 +95,7 @@ type sections struct {
 func (s *State) sections() []byte {
 	r, polls, firsts := s.roll.Roots(), s.decisions.Root(), s.decisions.FirstsRoot()
 	return encode(sections{
-		AsOf: s.asOf, Charter: s.charterID, Height: s.height,
+		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
 		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
 	})
 }

@@ -53,7 +53,8 @@ type How struct {
 	Seq     uint64             // of a bulk record
 	Persona string             // whom it names as author, if not the device's own
 	Carried []*protocol.Record
-	Ref     protocol.Ref // the checkpoint it cites, if not the last
+	Ref     protocol.Ref        // the checkpoint it cites, if not the last
+	Guard   *identity.Guardians // that an inception or a rotation names
 }
 
 // Charter is the club's charter with other members' invites and no waiting,
@@ -107,7 +108,7 @@ func (w *World) Persona(name string) protocol.ID {
 
 // Founder draws the inception and first grant of founder n.
 func (w *World) Founder(name string, n int) []*protocol.Record {
-	return w.begin(name, w.founding[n])
+	return w.begin(name, w.founding[n], nil)
 }
 
 // Founding is everything that founds the metastate with these founders.
@@ -122,17 +123,17 @@ func (w *World) Founding(founders ...string) []*protocol.Record {
 // Newcomer draws the inception and first grant of one who came by an invite,
 // named by the label of its key.
 func (w *World) Newcomer(name, invite string) []*protocol.Record {
-	return w.begin(name, Key("invite/"+invite))
+	return w.begin(name, Key("invite/"+invite), nil)
 }
 
-func (w *World) begin(name string, cosigner identity.SigningKey) []*protocol.Record {
+func (w *World) begin(name string, cosigner identity.SigningKey, guard *identity.Guardians) []*protocol.Record {
 	w.tb.Helper()
 	p := &person{key: Key("persona/" + name), next: Key("next/" + name)}
 	h := protocol.Header{
 		Metastate: w.Genesis.ID(), Kind: protocol.Inception, Key: p.key.Public(), Time: w.Time,
 		Cosigners: []identity.PublicKey{cosigner.Public()}, Parents: []protocol.ID{w.Genesis.ID()},
 	}
-	r := w.sign(h, identity.Inception{Next: identity.Commit(p.next.Public()), Name: name}, nil, p.key, cosigner)
+	r := w.sign(h, identity.Inception{Next: identity.Commit(p.next.Public()), Name: name, Guardians: guard}, nil, p.key, cosigner)
 	p.id, p.chain = r.ID(), roll.Chain{Next: 1, Head: r.ID()}
 	w.people[name] = p
 	return []*protocol.Record{r, w.Grant(name, name, How{})}
@@ -170,12 +171,42 @@ func (w *World) Rotate(name string, how How) *protocol.Record {
 		how.Persona = ""
 	}
 	p.key, p.next = p.next, after
-	r := w.personaKey(name, protocol.Rotate, roll.RotateBody{Next: identity.Commit(after.Public())}, roll.Chain{}, how)
+	r := w.personaKey(name, protocol.Rotate, roll.RotateBody{Next: identity.Commit(after.Public()), Guardians: how.Guard}, roll.Chain{}, how)
 	p.chain = roll.Chain{Next: 1, Head: r.ID()}
 	if how.Fork {
 		*p = was
 	}
 	return r
+}
+
+// Guardians names guardians of a person, whose salts follow from the names.
+func (w *World) Guardians(of string, threshold uint8, delay int64, guardians ...string) *identity.Guardians {
+	w.tb.Helper()
+	g := &identity.Guardians{Threshold: threshold, Delay: delay}
+	for _, name := range guardians {
+		g.Hashes = append(g.Hashes, identity.GuardianHash(Salt(of, name), w.Persona(name)))
+	}
+	slices.SortFunc(g.Hashes, func(a, b identity.Digest) int { return protocol.ID(a).Compare(protocol.ID(b)) })
+	return g
+}
+
+// Salt is what hides a guardian of a person.
+func Salt(of, guardian string) (salt identity.Nonce) {
+	h := sha256.Sum256([]byte("salt/" + of + "/" + guardian))
+	copy(salt[:], h[:])
+	return salt
+}
+
+// Heir is a key that guardians can give, by a label.
+func Heir(label string) roll.Heir {
+	return roll.Heir{Key: Key("heir/" + label).Public(), Next: identity.Commit(Key("heir/next/" + label).Public())}
+}
+
+// Inherit makes a person go on with the key that guardians gave.
+func (w *World) Inherit(name, label string) {
+	w.Persona(name)
+	p := w.people[name]
+	p.key, p.next, p.chain = Key("heir/"+label), Key("heir/next/"+label), roll.Chain{}
 }
 
 // Disown draws the revocation of a device by its persona.
@@ -267,7 +298,7 @@ func (w *World) Invite(by, label string, uses uint64, expires int64, how How) *p
 // Admit serves a newcomer under an invite.
 func (w *World) Admit(by, name, label string, invite protocol.ID, how How) *protocol.Record {
 	w.tb.Helper()
-	how.Carried = w.Newcomer(name, label)
+	how.Carried = w.begin(name, Key("invite/"+label), how.Guard)
 	return w.Record(by, protocol.Admit, roll.AdmitBody{Persona: w.Persona(name), Invite: invite}, how)
 }
 
