@@ -26,6 +26,7 @@ var layers = [][]string{
 	{"protocol/reconcile"},
 	{"protocol/charter"},
 	{"protocol/roll"},
+	{"protocol/abroad"},
 	{"protocol/decision/count"},
 	{"protocol/decision/count/plurality"},
 	{"protocol/decision/count/yesno"},

@@ -36,6 +36,8 @@ const (
 	Serve        Kind = "serve"
 	Evidence     Kind = "evidence"
 	Recover      Kind = "recover"
+	Claim        Kind = "claim"
+	Anchor       Kind = "anchor"
 	Propose      Kind = "propose"
 	Ballot       Kind = "ballot"
 )
@@ -65,6 +67,8 @@ var kinds = map[Kind]rule{
 	Serve:        {Control, 2 << 10, false},
 	Evidence:     {Control, 2 << 10, false},
 	Recover:      {Control, 2 << 10, false},
+	Claim:        {Control, bigPayload, false},
+	Anchor:       {Control, bigPayload, false},
 	Propose:      {Control, bigPayload, false},
 	Ballot:       {Bulk, bigPayload, false},
 }

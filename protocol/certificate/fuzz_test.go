@@ -3,6 +3,10 @@ package certificate
 import (
 	"bytes"
 	"testing"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/merkle"
 )
 
 // Whatever parses has one encoding: the bytes it was parsed from.
@@ -49,5 +53,29 @@ func FuzzParseCertificate(f *testing.F) {
 			t.Fatalf("%x encodes as %x", b, again)
 		}
 		_, _ = c.Verify(testMetastate, testClerks(4)) // must not panic
+	})
+}
+
+func FuzzEntry(f *testing.F) {
+	var key protocol.ID
+	sections := func(pairs map[string][]byte) []byte {
+		b, err := dagcbor.Marshal(pairs)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	var digest [32]byte // of no entries
+	f.Add(sections(map[string][]byte{"members": digest[:], "polls": {1}}))
+	f.Add(sections(map[string][]byte{"members": digest[:31]}))
+	f.Add(sections(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if (Entry{Sections: b, Path: merkle.Proof{}}).Verify(protocol.Sum(b), "members", key) != nil {
+			return
+		}
+		var again map[string]any
+		if err := dagcbor.Unmarshal(b, &again); err != nil || !bytes.Equal(again["members"].([]byte), digest[:]) {
+			t.Fatalf("%x shows that the roll is empty: %v", b, err)
+		}
 	})
 }

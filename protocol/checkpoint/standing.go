@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -22,7 +23,7 @@ type Standing struct {
 	Persona     protocol.ID       `cbor:"persona"`
 	Certificate []byte            `cbor:"certificate"`
 	Before      []byte            `cbor:"before"` // the value at the height before
-	Proof       state.MemberProof `cbor:"proof"`
+	Proof       certificate.Entry `cbor:"proof"`
 }
 
 // Shown is what a standing proves: that the clerks named signed that the persona

@@ -29,6 +29,19 @@ func (s State) Admit(persona, decision protocol.ID, at Step) State {
 	return s.put(m.with(at, Full, protocol.Reason{Rule: RuleBallot, Record: decision}))
 }
 
+// Claim takes in a persona that moved here from the parent: who is pending is a
+// member. Others keep what they have, and the reason is kept.
+func (s State) Claim(persona, record protocol.ID, at Step) State {
+	m := s.Member(persona)
+	why := protocol.Reason{Rule: RuleClaim, Record: record}
+	if m.Standing() == Pending {
+		return s.put(m.with(at, Full, why))
+	}
+	c := *m
+	c.Because = appendBounded(m.Because, why, maxReasons)
+	return s.put(&c)
+}
+
 // Elect carries out an election: who held the office and was not elected again
 // loses it, and whoever was and is a member gets it for a term.
 func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID, at Step, c *charter.Charter) State {

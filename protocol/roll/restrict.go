@@ -315,7 +315,11 @@ func (f *fold) carryOut(list []sentence) {
 		case Expelled: // who leaves at the same time takes nothing along
 			c.Offices, c.Approved, c.Moved = nil, nil, f.Base.Member(x.target).Moved
 		}
-		f.s = f.s.put(c.with(f.Step, x.standing, x.why))
+		after := c.with(f.Step, x.standing, x.why)
+		if x.standing == Left && m.Moved != c.Moved {
+			after.Because = appendBounded(after.Because, protocol.Reason{Rule: RuleMoved, Record: x.record}, maxReasons)
+		}
+		f.s = f.s.put(after)
 	}
 }
 

@@ -34,6 +34,8 @@ const (
 	RuleEndorse      protocol.Rule = "endorse"
 	RuleExpelled     protocol.Rule = "expel/ballot"
 	RuleLeave        protocol.Rule = "leave"
+	RuleMoved        protocol.Rule = "moved"
+	RuleClaim        protocol.Rule = "claim"
 	RuleDouble       protocol.Rule = "clerk/double"
 	RuleFork         protocol.Rule = "equivocation"
 	RuleCut          protocol.Rule = "cut"
@@ -66,6 +68,8 @@ var Words = map[protocol.Rule]string{
 	RuleCertificate: "Enough members endorsed it: more than half of all, or of the holders of the same office and at least three.",
 	RuleExpelled:    "Expelled by a decision of the members.",
 	RuleLeave:       "Left; leaving needs nobody's consent.",
+	RuleMoved:       "Took standing along to a fork, where it can be claimed; it can't be taken twice.",
+	RuleClaim:       "Came from the parent: proved to have left it for here.",
 	RuleDouble:      "Signed two different things as a clerk at one place of the agreement.",
 	RuleFork:        "A device of the persona signed two different records at one place in its chain.",
 }

@@ -44,6 +44,8 @@ const (
 	motions
 	firsts
 	polls
+	known
+	claims
 	control
 	ballots // of the poll named
 	covered // records of the subject named

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
@@ -101,7 +102,8 @@ func (r *Restorer) checkFixed() error {
 		return fmt.Errorf("%w: another charter, or other offices", ErrManifest)
 	}
 	want := [][32]byte{
-		s.Roll.Members, s.Roll.Devices, s.Roll.Invites, s.Roll.Motions, s.Firsts, s.Polls, r.value.Control.Digest,
+		s.Roll.Members, s.Roll.Devices, s.Roll.Invites, s.Roll.Motions, s.Firsts, s.Polls,
+		s.Abroad.Known, s.Abroad.Claims, r.value.Control.Digest,
 	}
 	if len(m.trees) < len(want) {
 		return fmt.Errorf("%w: trees are missing", ErrManifest)
@@ -276,6 +278,7 @@ func (r *Restorer) finish() (tip checkpoint.Tip, err error) {
 			Invites: r.leaves(r.tree(invites)), Motions: r.leaves(r.tree(motions)),
 			Offices: r.manifest.offices, Act: record,
 		},
+		Abroad: abroad.Leaves{Known: r.leaves(r.tree(known)), Claims: r.leaves(r.tree(claims))},
 		Decisions: decision.Leaves{
 			Polls: r.leaves(r.tree(polls)), Firsts: r.leaves(r.tree(firsts)), Proposal: record,
 			Ballots: func(poll protocol.ID) iter.Seq2[[32]byte, []byte] {

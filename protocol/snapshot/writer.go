@@ -56,10 +56,13 @@ func take(tip checkpoint.Tip, cert []byte, record func(protocol.ID) ([]byte, err
 	}
 	r := tip.State().Roll().Trees()
 	pollTree, firstTree := tip.State().Decisions().Trees()
+	knownTree, claimTree := tip.State().Abroad().Trees()
 	m := manifest{
 		certificate: cert, charter: tip.State().CharterBytes(), offices: r.Offices, sections: tip.State().Sections(),
 	}
-	for i, t := range []merkle.Tree{r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, tip.Covered(protocol.ID{})} {
+	for i, t := range []merkle.Tree{
+		r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, knownTree, claimTree, tip.Covered(protocol.ID{}),
+	} {
 		m.trees = append(m.trees, s.cut(members+kind(i), protocol.ID{}, t))
 	}
 	s.subjects(tip, &m)

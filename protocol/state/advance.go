@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -51,7 +52,7 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 	for _, v := range decided {
 		done[v.Record] = true
 	}
-	var rest []*protocol.Record
+	var rest, foreign []*protocol.Record
 	for _, r := range append(o.control, o.bulk...) {
 		switch {
 		case done[r.ID()]:
@@ -59,12 +60,16 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 			verdicts = append(verdicts, protocol.Stand(r, RuleGenesis, "It founds the metastate."))
 		case r.Kind() == protocol.Propose || r.Kind() == protocol.Ballot:
 			rest = append(rest, r)
+		case abroad.Decides(r.Kind()):
+			foreign = append(foreign, r)
 		default:
 			verdicts = append(verdicts, protocol.Void(r, RuleUnknown, "This version gives records of its kind no effect."))
 		}
 	}
+	came := abroad.Apply(abroad.Batch{Base: s.abroad, BaseRoll: b, Roll: after, Records: foreign})
+	next.abroad, verdicts = came.State, append(verdicts, came.Verdicts...)
 	out := decision.Apply(decision.Batch{
-		Base: s.decisions, BaseRoll: b, Roll: after, Step: at, Charter: s.charter, CharterID: s.charterID,
+		Base: s.decisions, BaseRoll: b, Roll: came.Roll, Step: at, Charter: s.charter, CharterID: s.charterID,
 		Records: rest, Bulk: o.bulk, Provisional: step.Provisional,
 	})
 	next.decisions, next.charter, next.charterID = out.State, out.Charter, out.CharterID

@@ -5,6 +5,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 )
@@ -19,12 +20,20 @@ type GenesisBody struct {
 	Name    string          `cbor:"name"`
 	Charter charter.Charter `cbor:"charter"`
 	Nonce   identity.Nonce  `cbor:"nonce"`
+	// Parent is the checkpoint of another metastate that this one was founded
+	// from, nil if it is nobody's fork.
+	Parent *abroad.Anchor `cbor:"parent,omitempty"`
 }
 
 // Validate refuses a body that founds nothing.
 func (b GenesisBody) Validate() error {
 	if err := decision.CheckLine("metastate's name", b.Name, MaxName); err != nil {
 		return fmt.Errorf("state: %w", err)
+	}
+	if b.Parent != nil {
+		if err := b.Parent.Validate(); err != nil {
+			return fmt.Errorf("state: the parent: %w", err)
+		}
 	}
 	return b.Charter.Validate()
 }

@@ -81,7 +81,7 @@ func (c *crowd) coverIn(gap int64) {
 var kinds = []protocol.Kind{
 	protocol.Grant, protocol.Invite, protocol.InviteRevoke, protocol.Admit, protocol.Leave, protocol.Suspend,
 	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, protocol.Expel, protocol.Endorse,
-	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, protocol.Recover, "poetry",
+	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, protocol.Recover, protocol.Claim, protocol.Anchor, "poetry",
 }
 
 // fields are the names that bodies of any kind have.

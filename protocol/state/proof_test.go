@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
@@ -43,7 +44,7 @@ func TestMemberProof(t *testing.T) {
 	}
 }
 
-func refuseChanged(t *testing.T, root [32]byte, id protocol.ID, good state.MemberProof) {
+func refuseChanged(t *testing.T, root [32]byte, id protocol.ID, good certificate.Entry) {
 	t.Helper()
 	bad := good
 	if bad.Entry = nil; len(good.Entry) > 0 && state.VerifyMember(root, id, bad) == nil {
@@ -63,7 +64,7 @@ func refuseChanged(t *testing.T, root [32]byte, id protocol.ID, good state.Membe
 	}
 	bad = good
 	bad.Sections = make([]byte, 1<<20)
-	if state.VerifyMember(root, id, bad) == nil || state.VerifyMember(root, id, state.MemberProof{}) == nil {
+	if state.VerifyMember(root, id, bad) == nil || state.VerifyMember(root, id, certificate.Entry{}) == nil {
 		t.Error("holds without sections")
 	}
 	wire, err := good.Path.MarshalCBOR()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision"
@@ -12,7 +14,7 @@ import (
 )
 
 // MaxSections is the longest encoding of the map of sections, in bytes.
-const MaxSections = 1 << 10
+const MaxSections = certificate.MaxSections
 
 // Sections are what a state root is made of (SPEC §6.3).
 type Sections struct {
@@ -23,6 +25,7 @@ type Sections struct {
 	Firsts  [32]byte    // root of the map of first votes
 	Polls   [32]byte
 	Roll    roll.Roots
+	Abroad  abroad.Roots
 }
 
 // Sections is the encoding whose SHA-256 is the state root.
@@ -49,6 +52,8 @@ func ParseSections(b []byte) (s Sections, err error) {
 		{&s.Roll.Invites, w.Invites},
 		{&s.Roll.Motions, w.Motions},
 		{&s.Roll.Offices, w.Offices},
+		{&s.Abroad.Known, w.Abroad},
+		{&s.Abroad.Claims, w.Claims},
 	} {
 		if len(d.from) != len(d.to) {
 			return Sections{}, errors.New("state: parsing sections: a digest of another length")
@@ -66,7 +71,8 @@ type Leaves struct {
 	Genesis   *protocol.Record
 	Sections  []byte
 	Charter   []byte
-	Roll      roll.Leaves     // the clock is taken from the sections
+	Roll      roll.Leaves // the clock is taken from the sections
+	Abroad    abroad.Leaves
 	Decisions decision.Leaves // the height is taken from the sections
 }
 
@@ -92,6 +98,9 @@ func Restore(l Leaves) (*State, error) {
 	s.charter, s.charterID, s.height, s.asOf = c, sec.Charter, sec.Height, sec.AsOf
 	l.Roll.Clock = sec.Clock
 	if s.roll, err = roll.Restore(l.Roll); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if s.abroad, err = s.abroad.Restore(l.Abroad); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	l.Decisions.Height = sec.Height

@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision"
-	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
@@ -22,6 +23,7 @@ type State struct {
 	asOf      int64
 	roll      roll.State
 	decisions decision.State
+	abroad    abroad.State
 }
 
 // Begin is the state that a genesis founds: no members yet, and the founding
@@ -40,7 +42,7 @@ func Begin(genesis *protocol.Record) (*State, error) {
 	return &State{
 		metastate: genesis.ID(), name: body.Name, charter: &body.Charter,
 		charterID: body.Charter.ID(), asOf: genesis.Header().Time,
-		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)),
+		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)), abroad: abroad.Begin(body.Parent),
 	}, nil
 }
 
@@ -66,6 +68,9 @@ func (s *State) Roll() roll.State { return s.roll }
 // Decisions are the proposals and their votes.
 func (s *State) Decisions() decision.State { return s.decisions }
 
+// Abroad is what is known of other metastates, and who came from the parent.
+func (s *State) Abroad() abroad.State { return s.abroad }
+
 // NextDeadline is the checkpoint time at which something falls due by itself
 // (a phase of a poll ends, a suspension lapses), if anything will. A clerk
 // makes a checkpoint for it even when there is nothing to cover (SPEC §7.4).
@@ -84,6 +89,8 @@ type sections struct {
 	Clock   int64       `cbor:"clock"`
 	Devices []byte      `cbor:"devices"`
 	Height  uint64      `cbor:"height"`
+	Abroad  []byte      `cbor:"abroad"`
+	Claims  []byte      `cbor:"claims"`
 	Firsts  []byte      `cbor:"firsts"`
 	Invites []byte      `cbor:"invites"`
 	Members []byte      `cbor:"members"`
@@ -94,9 +101,11 @@ type sections struct {
 
 func (s *State) sections() []byte {
 	r, polls, firsts := s.roll.Roots(), s.decisions.Root(), s.decisions.FirstsRoot()
+	abroad := s.abroad.Roots()
 	return encode(sections{
 		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
 		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
+		Abroad: abroad.Known[:], Claims: abroad.Claims[:],
 	})
 }
 
@@ -113,17 +122,10 @@ func encode(v any) []byte {
 // the state it came from.
 func (s *State) Root() [32]byte { return protocol.Sum(s.sections()) }
 
-// A MemberProof shows a persona's entry on the roll, or that there is none, to
+// ProveMember shows a persona's entry on the roll, or that there is none, to
 // someone who has only a checkpoint's state root.
-type MemberProof struct {
-	Sections []byte       `cbor:"sections"` // whose SHA-256 is the state root
-	Entry    []byte       `cbor:"entry"`    // the leaf, empty if there is none
-	Path     merkle.Proof `cbor:"path"`
-}
-
-// ProveMember makes the proof for a persona.
-func (s *State) ProveMember(persona protocol.ID) MemberProof {
-	p := MemberProof{Sections: s.sections(), Path: s.roll.ProveMember(persona)}
+func (s *State) ProveMember(persona protocol.ID) certificate.Entry {
+	p := certificate.Entry{Sections: s.sections(), Path: s.roll.ProveMember(persona)}
 	if m := s.roll.Member(persona); m != nil {
 		p.Entry = m.AppendLeaf(nil)
 	}
@@ -132,20 +134,6 @@ func (s *State) ProveMember(persona protocol.ID) MemberProof {
 
 // VerifyMember checks a proof against a state root. A proof with an entry
 // shows that the entry is the persona's; one without, that it has none.
-func VerifyMember(root [32]byte, persona protocol.ID, p MemberProof) error {
-	if len(p.Sections) > 1<<10 || protocol.Sum(p.Sections) != root {
-		return fmt.Errorf("state: proof for %s: its sections are not those of the state root", persona)
-	}
-	var sec sections
-	if err := dagcbor.Unmarshal(p.Sections, &sec); err != nil {
-		return fmt.Errorf("state: proof for %s: %w", persona, err)
-	}
-	if len(sec.Members) != len(root) {
-		return fmt.Errorf("state: proof for %s: no digest of the roll", persona)
-	}
-	members := [32]byte(sec.Members)
-	if len(p.Entry) == 0 {
-		return merkle.VerifyAbsent(members, persona, p.Path)
-	}
-	return merkle.VerifyPresent(members, persona, p.Entry, p.Path)
+func VerifyMember(root [32]byte, persona protocol.ID, p certificate.Entry) error {
+	return p.Verify(root, "members", persona)
 }

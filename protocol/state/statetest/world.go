@@ -16,6 +16,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -71,6 +72,13 @@ func Charter(tb testing.TB) charter.Charter {
 // New draws a genesis with one founding key for each founder.
 func New(tb testing.TB, c charter.Charter, founders ...string) *World {
 	tb.Helper()
+	return NewFork(tb, c, nil, founders...)
+}
+
+// NewFork draws a genesis that names a checkpoint of another metastate, if it is
+// not nil.
+func NewFork(tb testing.TB, c charter.Charter, parent *abroad.Anchor, founders ...string) *World {
+	tb.Helper()
 	w := &World{tb: tb, Time: Start, people: map[string]*person{}, chains: map[string]roll.Chain{}, before: map[string]roll.Chain{}}
 	for _, f := range founders {
 		w.founding = append(w.founding, Key("founding/"+f))
@@ -83,7 +91,7 @@ func New(tb testing.TB, c charter.Charter, founders ...string) *World {
 		h.Cosigners = append(h.Cosigners, k.Public())
 		signers = append(signers, k)
 	}
-	w.Genesis = w.sign(h, state.GenesisBody{Name: "test", Charter: c}, nil, signers...)
+	w.Genesis = w.sign(h, state.GenesisBody{Name: "test", Charter: c, Parent: parent}, nil, signers...)
 	w.Heads = []protocol.ID{w.Genesis.ID()}
 	return w
 }
