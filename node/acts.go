@@ -172,7 +172,7 @@ func (c *Community) Admit(ctx context.Context, persona protocol.ID) (RecordRef, 
 	if !roll.MayAdmit(m, s.Final.Roll(), s.Final.Charter(), s.Final.AsOf()) {
 		return RecordRef{}, refuse("the charter does not let you admit: "+whoAdmits(s.Final.Charter()), "metastate charter show")
 	}
-	if p := s.View.Roll().Member(persona); p == nil || p.Standing() != roll.Pending && !p.Removed() {
+	if p := s.View.Roll().Member(persona); p == nil || p.Standing() != roll.Pending {
 		return RecordRef{}, refuse("the persona is not waiting for admission", "metastate roll list --provisional")
 	}
 	r, err := c.act(protocol.Admit, roll.AdmitBody{Persona: persona})
@@ -244,7 +244,7 @@ func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, 
 		return VoteReceipt{}, refuse("the vote has closed", "metastate tally "+id.String())
 	case p.Phase != decision.Voting:
 		return VoteReceipt{}, refuse("the vote is not open yet: the proposal is in "+string(p.Phase), "metastate propose show "+id.String())
-	case m.StandingAt(p.RecordDate) != roll.Full:
+	case !m.VoiceAt(p.RecordDate):
 		return VoteReceipt{}, refuse("you were not a member when this vote opened", "you can vote in those that opened since")
 	}
 	method, err := decision.MethodByName(p.Body.Method)

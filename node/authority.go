@@ -46,9 +46,9 @@ func (c *Community) restrict(ctx context.Context, kind protocol.Kind, persona pr
 	}
 	target := s.Final.Roll().Member(persona)
 	switch {
-	case m.Rank() < roll.RankMember:
-		return RecordRef{}, refuse("only members in full standing act on the roll", "metastate status")
-	case target == nil || target.Removed():
+	case !m.Voice():
+		return RecordRef{}, refuse("only members act on the roll", "metastate status")
+	case target == nil || target.Standing() == roll.Expelled:
 		return RecordRef{}, refuse("the persona is not on the final roll", "metastate roll list")
 	case persona == m.Persona:
 		return RecordRef{}, refuse("nobody acts on themselves", "to go: metastate leave")
@@ -105,8 +105,8 @@ func (c *Community) endorse(ctx context.Context, act protocol.ID) (RecordRef, er
 	}
 	x := s.View.Roll().Motion(act)
 	switch {
-	case m.Rank() < roll.RankMember:
-		return RecordRef{}, refuse("only members in full standing endorse", "metastate status")
+	case !m.Voice() || x.Kind == protocol.Appoint && m.Rank() == roll.RankNone:
+		return RecordRef{}, refuse("only members endorse", "metastate status")
 	case x.Target() == m.Persona:
 		return RecordRef{}, refuse("nobody endorses an act about themselves", "")
 	case slices.Contains(x.Endorsers, m.Persona):
@@ -218,8 +218,8 @@ func (c *Community) Recall(ctx context.Context, req RecallRequest) (RecordRef, e
 	if err != nil {
 		return RecordRef{}, err
 	}
-	if m.Rank() < roll.RankMember {
-		return RecordRef{}, refuse("only members in full standing act on the roll", "metastate status")
+	if !m.Voice() {
+		return RecordRef{}, refuse("only members act on the roll", "metastate status")
 	}
 	body := roll.RecallBody{Office: req.Office, Reason: req.Reason, Out: slices.Clone(req.Out)}
 	slices.SortFunc(body.Out, protocol.ID.Compare)
@@ -227,7 +227,7 @@ func (c *Community) Recall(ctx context.Context, req RecallRequest) (RecordRef, e
 	for _, p := range req.In {
 		key, ok := s.Final.Roll().FirstDevice(p, s.Final.AsOf())
 		if !ok {
-			return RecordRef{}, refuse("a successor is a member in full standing with a device that may sign", "metastate roll list")
+			return RecordRef{}, refuse("a successor is a member with a device that may sign", "metastate roll list")
 		}
 		body.In = append(body.In, roll.Clerkship{Persona: p, Key: key})
 	}
@@ -278,11 +278,11 @@ func (c *Community) bring(e roll.EvidenceBody) {
 	if s == nil {
 		return
 	}
-	persona, ok := s.Final.Roll().Signer(e)
+	_, ok := s.Final.Roll().Signer(e)
 	if !ok && !e.Era.IsZero() {
 		c.book().keepProof(e)
 	}
-	if m := s.View.Roll().Member(persona); !ok || m == nil || m.Standing() != roll.Full {
+	if !ok || e.Height < s.View.Roll().Device(e.Key).Signs.Judged {
 		return
 	}
 	if _, err := c.act(protocol.Evidence, e); err != nil {

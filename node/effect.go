@@ -25,6 +25,9 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 		act.Persona, class = req.Persona, charter.ClassExpulsion
 	case decision.Admit:
 		act.Persona = req.Persona
+		if class = decision.AdmitClass(s.Final.Roll().Member(req.Persona)); body.Class == charter.ClassExpulsion {
+			class = body.Class
+		}
 	case decision.Elect:
 		act.Office, class, method = req.Office, charter.ClassElection, "plurality"
 		if _, err := s.office(req.Office); err != nil {
@@ -50,7 +53,7 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 	default:
 		return bad("no decision can do %q", req.Kind)
 	}
-	if body.Class != "" && body.Class != class && req.Kind != decision.Admit && (req.Kind != decision.Amend || body.Class != charter.ClassEntrenched) {
+	if body.Class != "" && body.Class != class && (req.Kind != decision.Amend || body.Class != charter.ClassEntrenched) {
 		return bad("this is decided by the class %s", class)
 	}
 	if body.Class == "" {

@@ -292,7 +292,7 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 		out.Closes = at(p.Opened + p.Body.Voting)
 	}
 	me := s.Final.Roll().Member(c.Persona())
-	out.MayVote = p.Phase == decision.Voting && me != nil && me.StandingAt(p.RecordDate) == roll.Full
+	out.MayVote = p.Phase == decision.Voting && me != nil && me.VoiceAt(p.RecordDate)
 	if v, ok := p.Ballots.Get(c.Persona()); ok {
 		out.Voted = string(v.Choice)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // What a decision can do besides being a decision.
@@ -85,17 +86,33 @@ func (f *fold) class(body ProposeBody) error {
 		if body.Class != charter.ClassExpulsion {
 			return errors.New("an expulsion is decided by the class expulsion")
 		}
+	case Admit:
+		if want := AdmitClass(f.BaseRoll.Base.Member(a.Persona)); body.Class != want && body.Class != charter.ClassExpulsion {
+			return fmt.Errorf("this admission is decided by the class %s", want)
+		}
 	case Elect:
 		office, ok := f.Charter.Office(a.Office)
 		if !ok || body.Class != charter.ClassElection || max(body.Seats, 1) > office.Seats {
 			return errors.New("an election fills an office of the charter, at most its seats, by the class election")
 		}
 	case Amend:
+		if a.Base != f.CharterID {
+			return errors.New("an amendment amends the charter in force")
+		}
 		if want := charter.AmendedBy(*f.Charter, *a.Charter); body.Class != want && body.Class != charter.ClassEntrenched {
 			return fmt.Errorf("these changes of the charter are decided by the class %s", want)
 		}
 	}
 	return nil
+}
+
+// AdmitClass is the class of decision that admits a persona: who was expelled comes
+// back by the class that expels.
+func AdmitClass(m *roll.Member) string {
+	if m != nil && m.Standing() == roll.Expelled {
+		return charter.ClassExpulsion
+	}
+	return charter.ClassElection
 }
 
 // An amendment is a decision in force to change the charter.
@@ -113,9 +130,11 @@ func (f *fold) enact(p *Poll) {
 	}
 	switch a.Kind {
 	case Expel:
-		f.Roll = f.Roll.Expel(a.Persona, p.Proposal, f.Step)
+		f.Roll = f.Roll.Expel(a.Persona, p.Proposal, p.RecordDate, f.Step)
 	case Admit:
-		f.Roll = f.Roll.Admit(a.Persona, p.Proposal, f.Step)
+		if p.Body.Class == charter.ClassExpulsion || p.Body.Class == AdmitClass(f.Roll.Member(a.Persona)) {
+			f.Roll = f.Roll.Admit(a.Persona, p.Proposal, p.RecordDate, f.Step)
+		}
 	case Elect:
 		var elected []protocol.ID
 		for _, w := range p.Result.Winners {

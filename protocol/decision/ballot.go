@@ -81,7 +81,7 @@ func (f *fold) ballot(p *Poll, r *protocol.Record) (cast, protocol.Verdict) {
 		return cast{}, protocol.Void(r, roll.RuleCut, "The device was revoked, and the ballot was not let stand.")
 	}
 	m := f.BaseRoll.Base.Member(h.Persona)
-	if m == nil || m.StandingAt(p.RecordDate) != roll.Full {
+	if m == nil || !m.VoiceAt(p.RecordDate) {
 		return cast{}, protocol.Void(r, RuleElector, "The voter was not a member when the vote opened.")
 	}
 	body, err := protocol.Body[BallotBody](r)

@@ -23,6 +23,7 @@ const (
 	MaxVoting  = 400 * 24 * 60 * 60
 
 	MaxClosings = 64 // polls that one checkpoint closes
+	MaxPolls    = 32 // of one author that no vote has decided yet
 )
 
 // ProposeBody puts a question to a vote.

@@ -124,12 +124,10 @@ func Apply(b Batch) Outcome {
 	f := &fold{Batch: b, s: b.Base}
 	f.s.closed = nil
 	f.cover()
+	f.proposals()
 	ballots := map[protocol.ID][]*protocol.Record{} // by poll
 	for _, r := range b.Records {
-		switch r.Kind() {
-		case protocol.Propose:
-			f.verdicts = append(f.verdicts, f.propose(r))
-		case protocol.Ballot:
+		if r.Kind() == protocol.Ballot {
 			poll := r.Header().Subject
 			ballots[poll] = append(ballots[poll], r)
 		}
@@ -141,7 +139,7 @@ func Apply(b Batch) Outcome {
 		f.deadlines()
 		for _, poll := range f.opened { // once it is known who belongs after this step
 			p := *f.s.Poll(poll)
-			p.Electorate = f.Roll.Size()
+			p.Electorate = f.Roll.Whole()
 			f.s = f.s.put(&p)
 		}
 	}
@@ -190,7 +188,33 @@ type fold struct {
 	verdicts []protocol.Verdict
 }
 
-func (f *fold) propose(r *protocol.Record) protocol.Verdict {
+// proposals opens those that may be. Of an author who brings more than fit, none.
+func (f *fold) proposals() {
+	fresh := map[protocol.ID]uint64{}
+	var good []*protocol.Record
+	for _, r := range f.Records {
+		if r.Kind() != protocol.Propose {
+			continue
+		}
+		if v := f.proposable(r); !v.Stands {
+			f.verdicts = append(f.verdicts, v)
+			continue
+		}
+		good = append(good, r)
+		fresh[r.Author()]++
+	}
+	for _, r := range good {
+		if f.BaseRoll.Base.Member(r.Author()).Quota.Polls+fresh[r.Author()] > MaxPolls {
+			f.verdicts = append(f.verdicts, protocol.Void(r, RulePower, "Too many proposals of the author wait for a vote."))
+			continue
+		}
+		f.open(r)
+		f.verdicts = append(f.verdicts, protocol.Stand(r, RuleOpen, "A member put it to the vote under the charter."))
+	}
+}
+
+// proposable judges a proposal by itself.
+func (f *fold) proposable(r *protocol.Record) protocol.Verdict {
 	body, err := protocol.Body[ProposeBody](r)
 	if err != nil || body.Validate() != nil {
 		return protocol.Void(r, RuleMalformed, "This proposal is not of a shape that can be voted on.")
@@ -208,13 +232,19 @@ func (f *fold) propose(r *protocol.Record) protocol.Verdict {
 	if err := f.class(body); err != nil {
 		return protocol.Void(r, RulePower, err.Error())
 	}
+	return protocol.Verdict{Stands: true}
+}
+
+// open makes a poll of a proposal.
+func (f *fold) open(r *protocol.Record) {
+	body, _ := protocol.Body[ProposeBody](r)
+	class, _ := f.Charter.Class(body.Class)
 	m, _ := MethodByName(body.Method)
 	options, _ := m.Options(body.Options)
 	body.Text = ""
-	why := protocol.Stand(r, RuleOpen, "A member put it to the vote under the charter.")
 	p := &Poll{
 		Proposal: r.ID(), Author: r.Author(), Body: body, Options: options,
-		Phase: Draft, Because: []protocol.Reason{why.Reason},
+		Phase: Draft, Because: []protocol.Reason{{Rule: RuleOpen, Record: r.ID()}},
 	}
 	if body.Act != nil && body.Act.Charter != nil {
 		act := *body.Act
@@ -224,8 +254,8 @@ func (f *fold) propose(r *protocol.Record) protocol.Verdict {
 	if !f.Provisional {
 		p.Phase, p.Next = Discussion, f.Step.AsOf+class.Discussion
 	}
+	f.Roll = f.Roll.Polled(p.Author, 1)
 	f.s = f.s.put(p)
-	return why
 }
 
 // Rule is the rule of a class of decision as a count needs it.
@@ -288,6 +318,7 @@ func (f *fold) close(p *Poll, class charter.Class) {
 	i, _ := slices.BinarySearchFunc(f.s.closed, p.Proposal, protocol.ID.Compare)
 	f.s.closed = slices.Insert(slices.Clone(f.s.closed), i, p.Proposal)
 	p.Because = append(slices.Clone(p.Because), protocol.Reason{Rule: RuleClosed, Record: p.Proposal})
+	f.Roll = f.Roll.Polled(p.Author, -1)
 	p.Phase, p.Next = Rejected, 0
 	if result.Outcome != count.Rejected {
 		p.Phase, p.Next = Contest, f.Step.AsOf+class.Contest

@@ -51,10 +51,7 @@ func (f *fold) mayApprove(r *protocol.Record, body AdmitBody) protocol.Verdict {
 	case p == nil:
 		return noPower(r, "The persona has not asked to join.")
 	case was != nil && was.Removed():
-		// Whoever removed the persona must be seen to have been overruled.
-		if was.Spans[len(was.Spans)-1].Height > r.Header().Checkpoint.Height {
-			return noPower(r, "The persona was removed since the checkpoint that it cites.")
-		}
+		return noPower(r, "Who left or was expelled comes back by a decision.")
 	case p.Standing() != Pending && !(was == nil || was.Standing() == Pending):
 		return noPower(r, "The persona is not pending.")
 	case slices.Contains(p.Approved, m.Persona):
@@ -75,7 +72,15 @@ func (f *fold) approve(r *protocol.Record, body AdmitBody, vouch bool) protocol.
 	p := f.s.Member(body.Persona)
 	c := *p
 	c.Approved = setMember(p.Approved, r.Author(), true)
-	if (p.Standing() == Pending || p.Removed()) && uint64(len(c.Approved)) >= approvals(f.Charter) {
+	// An approval counts while who gave it is a member: an admission falls with
+	// what it rests on, until it is final.
+	stand := uint64(0)
+	for _, by := range c.Approved {
+		if f.Base.Member(by).Rank() >= RankMember {
+			stand++
+		}
+	}
+	if p.Standing() == Pending && stand >= approvals(f.Charter) {
 		f.s = f.s.put(c.with(f.Step, Full, why.Reason))
 		return why
 	}

@@ -9,26 +9,13 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// maxTerms bounds the clerk sets, and those of successors, kept for judging
-// evidence, newest last.
-const maxTerms = 32
-
-// A Term is who signs checkpoints from a height on, until the next term.
-type Term struct {
-	From   uint64      `cbor:"h"`
-	Clerks []Clerkship `cbor:"c"`
-}
+// maxEras bounds the sets of successors kept for judging evidence, newest last.
+const maxEras = 32
 
 // An Era is who could sign checkpoints under a recall that was carried out.
 type Era struct {
 	Recall protocol.ID `cbor:"e"`
 	Clerks []Clerkship `cbor:"c"`
-}
-
-// A tenure is who could sign checkpoints, and when: oldest first.
-type tenure struct {
-	terms []Term
-	eras  []Era
 }
 
 // EvidenceBody is proof that a clerk signed two different things at one place of
@@ -74,26 +61,29 @@ func (b EvidenceBody) Validate(metastate protocol.ID) error {
 }
 
 // convictions suspends clerks who signed twice, and takes their office: the next
-// checkpoint is signed without them.
+// checkpoint is signed without them. Evidence proves itself, so nothing that is
+// done to who brings it keeps it back.
 func (f *fold) convictions() (list []sentence) {
 	f.each(protocol.Evidence, func(r *protocol.Record) (protocol.Verdict, bool) {
 		body, err := protocol.Body[EvidenceBody](r)
 		if err != nil || body.Validate(r.Header().Metastate) != nil {
 			return protocol.Void(r, RuleMalformed, "This proves nothing against a clerk."), true
 		}
-		if !f.Authorised(r) {
+		if a, ok := f.author(r); !ok || !a.Voice() {
 			return noPower(r, "Only members bring evidence."), true
 		}
 		persona, ok := f.s.Signer(body) // recalls of this batch tell too whom they named
-		m := f.Base.Member(persona)
-		if !ok || m == nil {
+		if !ok {
 			return noPower(r, "Nobody signed checkpoints with this key at that height."), true
 		}
-		if slices.ContainsFunc(m.Spans, func(s Span) bool { return s.Standing == Suspended && s.Height > body.Height }) {
-			return noPower(r, "The clerk was suspended since."), true
+		if body.Height < f.Base.Device(body.Key).Signs.Judged {
+			return noPower(r, "The clerk was judged for it already."), true
 		}
 		v := protocol.Stand(r, RuleDouble, "The clerk signed two different things at one place of the agreement.")
 		list = append(list, sentence{persona, r.ID(), Suspended, v.Reason})
+		d := *f.s.Device(body.Key)
+		d.Signs.Judged = f.Step.Height + 1
+		f.s.devices = f.s.devices.Put(body.Key, &d)
 		return v, true
 	})
 	for _, s := range list {
@@ -119,24 +109,31 @@ func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
 
 // ClerkAt is the persona that signed checkpoints at a height with a key.
 func (s State) ClerkAt(height uint64, key identity.PublicKey) (persona protocol.ID, ok bool) {
-	for _, t := range slices.Backward(s.terms) {
-		if t.From > height {
-			continue
-		}
-		i := slices.IndexFunc(t.Clerks, func(c Clerkship) bool { return c.Key == key })
-		if i < 0 {
-			return persona, false
-		}
-		return t.Clerks[i].Persona, true
+	d := s.Device(key)
+	if d == nil || d.Signs.From == 0 || height < d.Signs.From || d.Signs.Until != 0 && height >= d.Signs.Until {
+		return persona, false
 	}
-	return persona, false
+	return d.Persona, true
 }
 
-// noteTerm keeps who signs from a height on, if they are others than before.
-func (s State) noteTerm(from uint64) State {
-	if n := len(s.terms); n > 0 && slices.Equal(s.terms[n-1].Clerks, s.clerks) {
-		return s
+// noteSigners keeps on devices when they sign checkpoints: those from a height
+// on, after others.
+func (s State) noteSigners(before []Clerkship, from uint64) State {
+	note := func(list, without []Clerkship, until uint64) {
+		for _, c := range list {
+			d := s.Device(c.Key)
+			if d == nil || slices.Contains(without, c) { // a founding key is no device
+				continue
+			}
+			n := *d
+			n.Signs.Until = until
+			if n.Signs.From == 0 {
+				n.Signs.From = from
+			}
+			s.devices = s.devices.Put(c.Key, &n)
+		}
 	}
-	s.terms = appendBounded(s.terms, Term{from, s.clerks}, maxTerms)
+	note(before, s.clerks, from)
+	note(s.clerks, before, 0)
 	return s
 }

@@ -8,10 +8,11 @@ import (
 )
 
 // Expel carries out a decision to expel a persona: what it did until the
-// checkpoint at which the decision takes effect stands.
-func (s State) Expel(persona, decision protocol.ID, at Step) State {
+// checkpoint at which the decision takes effect stands. Opened is the checkpoint
+// at which its vote opened: whoever came back since stays.
+func (s State) Expel(persona, decision protocol.ID, opened uint64, at Step) State {
 	m := s.Member(persona)
-	if m == nil || m.Removed() {
+	if m == nil || m.Standing() == Expelled || m.readmitted() > opened {
 		return s
 	}
 	c := *m
@@ -20,10 +21,11 @@ func (s State) Expel(persona, decision protocol.ID, at Step) State {
 }
 
 // Admit carries out a decision to admit a persona that is pending or was
-// removed.
-func (s State) Admit(persona, decision protocol.ID, at Step) State {
+// removed. Who was removed after the vote opened stays out: its voters did not
+// decide about that.
+func (s State) Admit(persona, decision protocol.ID, opened uint64, at Step) State {
 	m := s.Member(persona)
-	if m == nil || m.Standing() != Pending && !m.Removed() {
+	if m == nil || m.Standing() != Pending && !m.Removed() || m.Removed() && m.Spans[len(m.Spans)-1].Height > opened {
 		return s
 	}
 	return s.put(m.with(at, Full, protocol.Reason{Rule: RuleBallot, Record: decision}))
@@ -43,7 +45,8 @@ func (s State) Claim(persona, record protocol.ID, at Step) State {
 }
 
 // Elect carries out an election: who held the office and was not elected again
-// loses it, and whoever was and is a member gets it for a term.
+// loses it, and whoever was and is a member gets it for a term. The term of clerks
+// who sign is over; they go on until enough of those elected serve.
 func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID, at Step, c *charter.Charter) State {
 	o, ok := c.Office(office)
 	if !ok || uint64(len(elected)) > o.Seats {
@@ -51,7 +54,11 @@ func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID,
 	}
 	why := protocol.Reason{Rule: RuleElected, Record: decision}
 	for _, p := range slices.Clone(s.officers) {
-		if !slices.Contains(elected, p) {
+		switch {
+		case slices.Contains(elected, p):
+		case office == Clerk && slices.ContainsFunc(s.clerks, func(c Clerkship) bool { return c.Persona == p }):
+			s = s.retire(p, why)
+		default:
 			s = s.take(p, office, why)
 		}
 	}
@@ -65,5 +72,13 @@ func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID,
 	return s
 }
 
+// Polled counts proposals of a member that opened, or, below zero, whose votes
+// ended.
+func (s State) Polled(author protocol.ID, n int) State {
+	c := *s.Member(author)
+	c.Quota.Polls += uint64(n)
+	return s.put(&c)
+}
+
 // Seat settles who signs the next checkpoint. It ends every step.
-func (s State) Seat(at Step) State { return s.seatClerks(at.AsOf).noteTerm(at.Height + 1) }
+func (s State) Seat(at Step) State { return s.seatClerks(at.AsOf).noteSigners(s.clerks, at.Height+1) }

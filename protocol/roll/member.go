@@ -40,6 +40,9 @@ type Span struct {
 	Height   uint64   `cbor:"h"`
 	AsOf     int64    `cbor:"t"`
 	Standing Standing `cbor:"s"`
+	// Alone says that one officer alone took the standing. It takes the voice in
+	// votes and removals from nobody.
+	Alone bool `cbor:"a,omitempty"`
 }
 
 // maxSpans bounds the history of standings kept in the state, newest last.
@@ -69,10 +72,11 @@ type Member struct {
 type Quota struct {
 	Motions []protocol.ID `cbor:"m,omitempty"` // own acts that wait for endorsements, sorted
 	Vouched []int64       `cbor:"v,omitempty"` // checkpoint times of the last vouches, rising
+	Polls   uint64        `cbor:"p,omitempty"` // own proposals that no vote has decided yet
 }
 
 func (q Quota) leaf() *Quota {
-	if len(q.Motions)+len(q.Vouched) == 0 {
+	if len(q.Motions)+len(q.Vouched) == 0 && q.Polls == 0 {
 		return nil
 	}
 	return &q
@@ -101,6 +105,9 @@ type Holding struct {
 	// Over says that the term of a clerk has ended: the office gives no power any
 	// more, but checkpoints go on being signed until there is a successor.
 	Over bool `cbor:"x,omitempty"`
+	// Alone says that the holder is the only founder, and that nobody else was
+	// given the office of clerk since.
+	Alone bool `cbor:"a,omitempty"`
 }
 
 // A Chain is the end of a chain of records by one key.
@@ -113,14 +120,37 @@ type Chain struct {
 func (m *Member) Standing() Standing { return m.Spans[len(m.Spans)-1].Standing }
 
 // StandingAt is the persona's standing at a checkpoint.
-func (m *Member) StandingAt(height uint64) Standing {
-	var s Standing
+func (m *Member) StandingAt(height uint64) Standing { return m.spanAt(height).Standing }
+
+func (m *Member) spanAt(height uint64) (s Span) {
 	for _, span := range m.Spans {
 		if span.Height <= height {
-			s = span.Standing
+			s = span
 		}
 	}
 	return s
+}
+
+// Voice reports whether the persona has a say in votes and in what takes power:
+// a member has, and whom one officer alone suspended, so that no officer
+// silences those who would remove them.
+func (m *Member) Voice() bool { return m != nil && m.Spans[len(m.Spans)-1].voice() }
+
+// VoiceAt reports whether the persona had a voice at a checkpoint.
+func (m *Member) VoiceAt(height uint64) bool { return m.spanAt(height).voice() }
+
+func (s Span) voice() bool { return s.Standing == Full || s.Standing == Suspended && s.Alone }
+
+// belongs reports whether the persona counts in the whole of which a majority is
+// more than half: members, and those whose standing was taken for a time. Whoever
+// suspends others makes no majority smaller.
+func (m *Member) belongs() bool {
+	for _, s := range slices.Backward(m.Spans) {
+		if s.Standing != Frozen {
+			return s.Standing == Full || s.Standing == Suspended
+		}
+	}
+	return false
 }
 
 // Since is the checkpoint time of the persona's latest admission, 0 if never
@@ -175,16 +205,13 @@ func (m *Member) Rank() int {
 	return RankMember
 }
 
-// admitted is the checkpoint at which the persona came to the roll, the last
-// time if it was removed in between.
-func (m *Member) admitted() (height uint64) {
-	in := false
-	for _, s := range m.Spans {
-		out := s.Standing == Left || s.Standing == Expelled
-		if !out && !in {
+// readmitted is the checkpoint at which the persona came back after an expulsion,
+// the last time, 0 if it never did.
+func (m *Member) readmitted() (height uint64) {
+	for i, s := range m.Spans {
+		if i > 0 && m.Spans[i-1].Standing == Expelled {
 			height = s.Height
 		}
-		in = !out
 	}
 	return height
 }
@@ -205,9 +232,10 @@ func (m *Member) due() int64 {
 // with returns a copy of m with a new standing and the reason for it.
 func (m *Member) with(step Step, s Standing, why protocol.Reason) *Member {
 	c := *m
-	c.Spans = appendBounded(m.Spans, Span{step.Height, step.AsOf, s}, maxSpans)
+	span := Span{Height: step.Height, AsOf: step.AsOf, Standing: s, Alone: why.Rule == RuleSuspend}
+	c.Spans = appendBounded(m.Spans, span, maxSpans)
 	if n := len(m.Spans); n > 0 && m.Spans[n-1].Height == step.Height {
-		c.Spans = appendBounded(m.Spans[:n-1], Span{step.Height, step.AsOf, s}, maxSpans)
+		c.Spans = appendBounded(m.Spans[:n-1], span, maxSpans)
 	}
 	c.Because = appendBounded(m.Because, why, maxReasons)
 	return &c
@@ -265,6 +293,17 @@ type Device struct {
 	// Spared are bulk records of the device that stand all the same.
 	Revoked uint64        `cbor:"revoked,omitempty"`
 	Spared  []protocol.ID `cbor:"spared,omitempty"`
+	Signs   Signing       `cbor:"signs,omitzero"`
+}
+
+// Signing is when a device signed checkpoints for a clerk: from the first height
+// to the last, with what lies between.
+type Signing struct {
+	From  uint64 `cbor:"f,omitempty"` // 0 if it never did
+	Until uint64 `cbor:"u,omitempty"` // first height after the last; 0 while it signs
+	// Judged is the height up to which, itself left out, it was found to have
+	// signed twice; what it did before is judged with it.
+	Judged uint64 `cbor:"j,omitempty"`
 }
 
 // AppendLeaf encodes the entry for the state root.

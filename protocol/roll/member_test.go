@@ -8,6 +8,10 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
+func span(height uint64, asOf int64, s Standing) Span {
+	return Span{Height: height, AsOf: asOf, Standing: s}
+}
+
 func TestMemberStanding(t *testing.T) {
 	m := &Member{}
 	for _, x := range []struct {
@@ -30,10 +34,10 @@ func TestMemberSince(t *testing.T) {
 		spans []Span
 		since int64
 	}{
-		{[]Span{{1, 10, Pending}}, 0},
-		{[]Span{{1, 10, Pending}, {2, 20, Full}}, 20},
-		{[]Span{{1, 10, Full}, {2, 20, Suspended}, {3, 30, Full}}, 10}, // a suspension is no new admission
-		{[]Span{{1, 10, Full}, {2, 20, Left}, {3, 30, Full}}, 30},
+		{[]Span{span(1, 10, Pending)}, 0},
+		{[]Span{span(1, 10, Pending), span(2, 20, Full)}, 20},
+		{[]Span{span(1, 10, Full), span(2, 20, Suspended), span(3, 30, Full)}, 10}, // a suspension is no new admission
+		{[]Span{span(1, 10, Full), span(2, 20, Left), span(3, 30, Full)}, 30},
 	} {
 		if got := (&Member{Spans: x.spans}).Since(); got != x.since {
 			t.Errorf("%v: since %d, want %d", x.spans, got, x.since)
@@ -43,7 +47,7 @@ func TestMemberSince(t *testing.T) {
 
 func TestRank(t *testing.T) {
 	var nobody *Member
-	full, away := []Span{{1, 1, Full}}, []Span{{1, 1, Suspended}}
+	full, away := []Span{span(1, 1, Full)}, []Span{span(1, 1, Suspended)}
 	for _, x := range []struct {
 		m    *Member
 		rank int

@@ -44,6 +44,16 @@ func (m *Motion) AppendLeaf(b []byte) []byte {
 // a majority by being faster (SPEC §5.6).
 func (m *Motion) restricting() bool { return m.Kind != protocol.Appoint }
 
+// Voices reports whether records of a kind ask no more of their author than a
+// voice: what takes power, and evidence.
+func Voices(kind protocol.Kind) bool {
+	switch kind {
+	case protocol.Suspend, protocol.Expel, protocol.Recall, protocol.Endorse, protocol.Evidence:
+		return true
+	}
+	return false
+}
+
 // Target is the persona that the act is about, zero if it is about an office.
 func (m *Motion) Target() protocol.ID { return m.Restrict.Persona }
 
@@ -63,9 +73,9 @@ func (t Tally) Enough() bool {
 // half of the others in the same office, at least three of them; a clerk's
 // office goes before others. The target has no say.
 func (s State) Count(m *Motion) Tally {
-	t := Tally{RollNeeds: s.full/2 + 1}
+	t := Tally{RollNeeds: s.belong/2 + 1}
 	for _, p := range m.Endorsers {
-		if p != m.Target() && s.Member(p).Rank() >= RankMember {
+		if p != m.Target() && s.Member(p).Voice() {
 			t.Roll++
 		}
 	}
@@ -75,9 +85,9 @@ func (s State) Count(m *Motion) Tally {
 	}
 	var size uint64
 	for _, p := range s.officers {
-		if o := s.Member(p); p != m.Target() && o.Rank() >= RankOfficer && colleagues(o, target) {
+		if o := s.Member(p); p != m.Target() && colleagues(o, target) {
 			size++
-			if slices.Contains(m.Endorsers, p) {
+			if o.Voice() && slices.Contains(m.Endorsers, p) {
 				t.Body++
 			}
 		}
@@ -122,7 +132,7 @@ func (f *fold) findMotions() {
 		switch a, ok := f.author(r); {
 		case m == nil:
 			f.strike(r, RulePower, "It endorses nothing that waits for endorsements.")
-		case !ok || a.Rank() < RankMember:
+		case !ok || !a.Voice() || !m.restricting() && a.Rank() == RankNone:
 			f.strike(r, RulePower, "Only members endorse.")
 		case m.restricting():
 			f.verdicts[r.ID()] = protocol.Stand(r, RuleEndorse, "A member endorsed it.")
@@ -164,7 +174,7 @@ func (f *fold) motion(r *protocol.Record) *Motion {
 		return nil
 	}
 	a, ok := f.author(r)
-	if !ok || a.Rank() < RankMember {
+	if !ok || !a.Voice() || r.Kind() == protocol.Appoint && a.Rank() == RankNone {
 		return nil
 	}
 	m := &Motion{

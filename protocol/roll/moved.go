@@ -17,8 +17,8 @@ type Moved struct {
 	Metastate protocol.ID `cbor:"m"`
 	Persona   protocol.ID `cbor:"p"`
 	Height    uint64      `cbor:"h"`
-	// Share says that the persona was a member at that height, and so has a share
-	// in what is split.
+	// Share says that the persona was a member at that height, suspended or not, and
+	// so has a share in what is split.
 	Share bool `cbor:"s,omitempty"`
 }
 
@@ -46,7 +46,8 @@ func (f *fold) moves(persona protocol.ID) *Moved {
 	if to == nil {
 		return nil
 	}
-	return &Moved{to.Metastate, to.Persona, to.Height, m.StandingAt(to.Height) == Full}
+	then := m.StandingAt(to.Height)
+	return &Moved{to.Metastate, to.Persona, to.Height, then == Full || then == Suspended}
 }
 
 // possible reports whether a move can lead anywhere: to another metastate, that

@@ -19,7 +19,8 @@ func (f *fold) appointments() {
 		if r.Kind() != protocol.Appoint || m == nil || f.struck(r) {
 			continue
 		}
-		if a, _ := f.author(r); MayAppoint(a, f.Base) {
+		suspended := func(p protocol.ID) bool { return f.Base.Member(p).Rank() == RankNone }
+		if a, _ := f.author(r); MayAppoint(a, f.Base) && !slices.ContainsFunc(m.Appoint.Personas, suspended) {
 			bodies[r.ID()] = m.Appoint
 		}
 	}
@@ -65,22 +66,24 @@ func (f *fold) appointment(r *protocol.Record) (AppointBody, protocol.Verdict) {
 		return body, noPower(r, "The charter has no such office.")
 	}
 	for _, p := range body.Personas {
-		if f.Base.Member(p).Rank() == RankNone {
-			return body, noPower(r, "Offices are held by members in full standing.")
+		if !f.Base.Member(p).Voice() {
+			return body, noPower(r, "Offices are given to members.")
 		}
 	}
 	return body, protocol.Verdict{Stands: true}
 }
 
-// seated reports whether the office has room for who holds it, for an
-// appointment, and for every other that does not come after it.
+// seated reports whether the office has room for who holds it or got it in this
+// batch, for an appointment, and for every other that does not come after it.
+// One officer's appointments take no seat from the roll's.
 func (f *fold) seated(act protocol.ID, body AppointBody, all map[protocol.ID]AppointBody) bool {
 	holders := map[protocol.ID]bool{}
-	for _, p := range f.Base.Holders(body.Office) {
+	for _, p := range slices.Concat(f.Base.Holders(body.Office), f.s.Holders(body.Office)) {
 		holders[p] = true
 	}
+	byRoll := f.Base.Count(f.motions[act]).Enough()
 	for other, o := range all {
-		if o.Office == body.Office && !f.Past(act, other) {
+		if o.Office == body.Office && !f.Past(act, other) && (!byRoll || f.Base.Count(f.motions[other]).Enough()) {
 			for _, p := range o.Personas {
 				holders[p] = true
 			}
@@ -90,9 +93,10 @@ func (f *fold) seated(act protocol.ID, body AppointBody, all map[protocol.ID]App
 	return uint64(len(holders)) <= office.Seats
 }
 
-// MayAppoint reports whether m is a founder and the only clerk.
+// MayAppoint reports whether m is the only founder and only clerk, and was from
+// the beginning: once others held the office, the roll fills it.
 func MayAppoint(m *Member, s State) bool {
-	if m.Rank() != RankClerk || !m.Founder {
+	if m.Rank() != RankClerk || !m.Offices[m.holding(Clerk)].Alone {
 		return false
 	}
 	return slices.Equal(s.Holders(Clerk), []protocol.ID{m.Persona})
@@ -138,8 +142,8 @@ func (f *fold) recall(r *protocol.Record) (RecallBody, protocol.Verdict) {
 		}
 	}
 	for _, c := range body.In {
-		if d := f.Base.Device(c.Key); f.Base.Member(c.Persona).Rank() == RankNone || d == nil || d.Persona != c.Persona {
-			return body, noPower(r, "Successors are members in full standing, each with a device of theirs.")
+		if d := f.Base.Device(c.Key); !f.Base.Member(c.Persona).Voice() || d == nil || d.Persona != c.Persona {
+			return body, noPower(r, "Successors are members, each with a device of theirs.")
 		}
 	}
 	if uint64(len(body.In)) > office.Seats {
@@ -173,7 +177,7 @@ func (f *fold) recalls() {
 		clean := !slices.ContainsFunc(body.In, func(c Clerkship) bool { return out[body.Office][c.Persona] })
 		if body.Office == Clerk && len(body.In) > 0 && clean {
 			f.s.recalled = append(f.s.recalled, Recalled{act, body.In})
-			f.s.eras = appendBounded(f.s.eras, Era{act, body.In}, maxTerms)
+			f.s.eras = appendBounded(f.s.eras, Era{act, body.In}, maxEras)
 		}
 		for _, c := range body.In {
 			if out[body.Office][c.Persona] {
@@ -250,20 +254,28 @@ func (f *fold) term(office string) int64 {
 	return f.Step.AsOf + o.Term
 }
 
-// give gives an office to a member. Clerks who went on after their term because
-// nobody followed are free of it now.
+// give gives an office to a member. It ends a suspension by one officer: those
+// who choose somebody for an office are not overruled by one who holds one.
 func (s State) give(persona protocol.ID, office string, until int64, why protocol.Reason, at Step) State {
-	if m := s.Member(persona); m.Rank() == RankNone {
+	m := s.Member(persona)
+	if !m.Voice() {
 		return s
 	}
-	if office == Clerk {
+	if office == Clerk { // what the only founder may do alone ends with the second clerk
 		for _, p := range slices.Clone(s.officers) {
-			if i := s.Member(p).holding(Clerk); i >= 0 && s.Member(p).Offices[i].Over {
-				s = s.take(p, Clerk, why)
+			if o := s.Member(p); o.has(Clerk) && o.Offices[o.holding(Clerk)].Alone && p != persona {
+				c := *o
+				c.Offices = slices.Clone(o.Offices)
+				c.Offices[c.holding(Clerk)].Alone = false
+				s = s.put(&c)
 			}
 		}
 	}
-	c := *s.Member(persona)
+	c := *m
+	if m.Standing() == Suspended {
+		c = *m.with(at, Full, why)
+		c.Until = 0
+	}
 	h := Holding{Office: office, Record: why.Record, Since: at.AsOf, Until: until}
 	if i := c.holding(office); i >= 0 {
 		c.Offices = slices.Clone(c.Offices)
@@ -272,6 +284,19 @@ func (s State) give(persona protocol.ID, office string, until int64, why protoco
 		c.Offices = append(slices.Clone(c.Offices), h)
 		slices.SortFunc(c.Offices, func(a, b Holding) int { return strings.Compare(a.Office, b.Office) })
 	}
+	c.Because = appendBounded(c.Because, why, maxReasons)
+	return s.put(&c)
+}
+
+// retire ends the term of a clerk before its time.
+func (s State) retire(persona protocol.ID, why protocol.Reason) State {
+	c := *s.Member(persona)
+	i := c.holding(Clerk)
+	if i < 0 {
+		return s
+	}
+	c.Offices = slices.Clone(c.Offices)
+	c.Offices[i].Over, c.Offices[i].Alone = true, false
 	c.Because = appendBounded(c.Because, why, maxReasons)
 	return s.put(&c)
 }

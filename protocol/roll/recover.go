@@ -271,7 +271,9 @@ func (f *fold) takeOver(m *Member, supports []Support) {
 	if c.Standing() == Frozen {
 		standing, until := m.thawed(f.Step.AsOf, f.Charter.Suspend)
 		c.Until = until
-		f.s = f.s.put(c.with(f.Step, standing, why))
+		n := c.with(f.Step, standing, why)
+		n.Spans[len(n.Spans)-1].Alone = standing == Suspended && m.Spans[max(0, len(m.Spans)-2)].Alone
+		f.s = f.s.put(n)
 		return
 	}
 	c.Because = appendBounded(c.Because, why, maxReasons)

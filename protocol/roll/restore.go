@@ -28,11 +28,10 @@ func (s State) Trees() Trees {
 type officesLeaf struct {
 	Founders []founder   `cbor:"founders"`
 	Clerks   []Clerkship `cbor:"clerks"`
-	Terms    []Term      `cbor:"terms"`
 	Eras     []Era       `cbor:"eras,omitempty"`
 }
 
-func (s State) offices() officesLeaf { return officesLeaf{s.founders, s.clerks, s.terms, s.eras} }
+func (s State) offices() officesLeaf { return officesLeaf{s.founders, s.clerks, s.eras} }
 
 // Leaves are the encoded entries of a roll, each map's by rising key, and the
 // acts of motions, whose bodies no leaf has.
@@ -51,7 +50,7 @@ func Restore(l Leaves) (s State, err error) {
 	if err := dagcbor.Unmarshal(l.Offices, &o); err != nil {
 		return s, fmt.Errorf("roll: restoring the offices: %w", err)
 	}
-	s.founders, s.clerks, s.terms, s.eras, s.clock = o.Founders, o.Clerks, o.Terms, o.Eras, l.Clock
+	s.founders, s.clerks, s.eras, s.clock = o.Founders, o.Clerks, o.Eras, l.Clock
 	words := vocabulary{}
 	if s.members, err = merkle.Decode(l.Members, words.member); err != nil {
 		return s, fmt.Errorf("roll: restoring members: %w", err)
@@ -85,6 +84,9 @@ func (s State) reindexed() State {
 	for persona, m := range s.members.All() {
 		if m.Standing() == Full {
 			s.full++
+		}
+		if m.belongs() {
+			s.belong++
 		}
 		if len(m.Offices) > 0 {
 			s.officers = append(s.officers, persona)

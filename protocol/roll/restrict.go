@@ -108,7 +108,7 @@ func (f *fold) cutAll(cuts map[protocol.ID]*cut) {
 // author saw: not out already, and not admitted again since.
 func (f *fold) standsToFall(m *Motion) bool {
 	t := f.Base.Member(m.Target())
-	return t != nil && !t.Removed() && t.admitted() <= m.Height
+	return t != nil && t.Standing() != Expelled && t.readmitted() <= m.Height
 }
 
 // A cut says up to where the chains of a target stand.
@@ -157,7 +157,7 @@ func (f *fold) alone() (list []sentence) {
 	for rank := RankClerk; rank > RankMember; rank-- {
 		f.each(protocol.Suspend, func(r *protocol.Record) (protocol.Verdict, bool) {
 			m := f.motions[r.ID()]
-			if m == nil || f.power(r) != rank || !f.dominates(r) {
+			if m == nil || !f.dominates(r) || f.s.Member(r.Author()).Rank() != rank {
 				return protocol.Verdict{}, false
 			}
 			v := protocol.Stand(r, RuleSuspend, "Suspended by an officer of higher rank.")
@@ -192,8 +192,10 @@ func (f *fold) dominates(r *protocol.Record) bool {
 	if r.Kind() != protocol.Suspend || m == nil {
 		return false
 	}
+	// After recalls and convictions: who lost an office by them suspends nobody
+	// alone any more, and who follows is out of reach already.
 	a, _ := f.author(r)
-	return MaySuspend(a, f.Base.Member(m.Target()), f.AsOf)
+	return f.power(r) > RankNone && MaySuspend(f.s.Member(a.Persona), f.s.Member(m.Target()), f.AsOf)
 }
 
 // MaySuspend reports whether m may suspend a target alone: an officer, somebody
@@ -215,11 +217,11 @@ func (f *fold) restriction(r *protocol.Record) (RestrictBody, protocol.Verdict) 
 	}
 	m := f.Base.Member(body.Persona)
 	switch {
-	case m == nil || m.Removed():
+	case m == nil || m.Standing() == Expelled: // who left may be kept from coming back
 		return body, noPower(r, "The persona is not on the roll.")
 	case r.Kind() == protocol.Suspend && m.Standing() != Full:
 		return body, noPower(r, "Only a member in full standing can be suspended.")
-	case m.admitted() > r.Header().Checkpoint.Height:
+	case m.readmitted() > r.Header().Checkpoint.Height:
 		return body, noPower(r, "The persona was admitted again since the checkpoint that it cites.")
 	}
 	return body, protocol.Verdict{Stands: true}
@@ -266,7 +268,7 @@ func (f *fold) waiting(which func(*protocol.Record) bool) {
 
 // noMotion says why nothing can come of an act.
 func (f *fold) noMotion(r *protocol.Record) protocol.Verdict {
-	if f.power(r) < RankMember {
+	if a, ok := f.author(r); !ok || !a.Voice() || r.Kind() == protocol.Appoint && a.Rank() == RankNone {
 		return noPower(r, "Only members act on the roll.")
 	}
 	var v protocol.Verdict
@@ -293,9 +295,11 @@ func (f *fold) carryOut(list []sentence) {
 		list = append(list, sentence{persona, record, Frozen, protocol.Reason{Rule: RuleRivals, Record: record}})
 	}
 	// The gravest comes last, and whoever left and was expelled is expelled. Of
-	// several suspensions the reason kept does not hang on their order.
+	// several suspensions the reason kept does not hang on their order, and one by
+	// an officer alone, which takes least, goes last.
 	slices.SortFunc(list, func(a, b sentence) int {
-		return cmp.Or(cmp.Compare(gravity[a.standing], gravity[b.standing]), a.record.Compare(b.record))
+		alone := map[protocol.Rule]int{RuleSuspend: 1}
+		return cmp.Or(cmp.Compare(gravity[a.standing], gravity[b.standing]), cmp.Compare(alone[a.why.Rule], alone[b.why.Rule]), a.record.Compare(b.record))
 	})
 	for _, x := range list {
 		m := f.s.Member(x.target)

@@ -61,6 +61,7 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	f.findMotions()
 	sentences, cuts := f.certified()
 	f.recalls()
+	sentences = append(sentences, f.convictions()...)
 	f.waiting(func(r *protocol.Record) bool {
 		k := r.Kind()
 		return k == protocol.Expel || k == protocol.Recall || k == protocol.Suspend && !f.dominates(r)
@@ -70,7 +71,6 @@ func Apply(b Batch) (State, []protocol.Verdict) {
 	f.revocations()
 	f.recoveries()
 	sentences = append(sentences, f.alone()...)
-	sentences = append(sentences, f.convictions()...)
 	// What gives.
 	f.each(protocol.Inception, always(f.inception))
 	f.rotations()
@@ -170,7 +170,7 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	f.s.founders[i].Persona = r.ID()
 	m := newMember(r, body)
 	m.Founder = true
-	m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk)}}
+	m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk), Alone: len(f.s.founders) == 1}}
 	f.s = f.s.put(m.with(f.Step, Full, why.Reason))
 	return why
 }

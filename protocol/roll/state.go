@@ -35,16 +35,27 @@ type State struct {
 	members  merkle.Map[*Member]
 	devices  merkle.Map[*Device]
 	invites  merkle.Map[*Invite]
-	officers []protocol.ID // who hold any office, sorted
-	clerks   []Clerkship   // who sign the next checkpoint, sorted by persona
+	seats
 	motions  merkle.Map[*Motion]
 	timers   Timers // when something about a member falls due, by persona
 	lapses   Timers // when motions lapse, by act
-	tenure          // who could sign checkpoints
-	delays          // of recoveries
-	full     uint64 // members in full standing
+	delays        // of recoveries
+	sizes
 
 	recalled []Recalled // what the last step did; no part of what a root covers
+}
+
+// seats are who holds offices, and who signs.
+type seats struct {
+	officers []protocol.ID // who hold any office, sorted
+	clerks   []Clerkship   // who sign the next checkpoint, sorted by persona
+	eras     []Era         // who could sign under recalls, oldest first
+}
+
+// sizes are numbers that follow from the members.
+type sizes struct {
+	full   uint64 // in full standing
+	belong uint64 // and those whose standing was taken for a time
 }
 
 // Recalled is a recall of clerks that a step carried out, by its record, and who
@@ -65,7 +76,7 @@ func Begin(metastate protocol.ID, founding []identity.PublicKey) State {
 		s.founders = append(s.founders, founder{Key: k})
 		s.clerks = append(s.clerks, Clerkship{Persona: metastate, Key: k})
 	}
-	return s.noteTerm(1)
+	return s
 }
 
 // Member is the entry of a persona, nil if it has none.
@@ -87,6 +98,10 @@ func (s State) Members() iter.Seq[*Member] {
 
 // Size is the number of members in full standing.
 func (s State) Size() uint64 { return s.full }
+
+// Whole is the number of those of whom a majority is more than half: the members,
+// and those who are suspended or frozen.
+func (s State) Whole() uint64 { return s.belong }
 
 // Device is the entry of a device key, nil if it has none.
 func (s State) Device(key identity.PublicKey) *Device {
@@ -186,9 +201,15 @@ func (s State) put(m *Member) State {
 		if old.Standing() == Full {
 			s.full--
 		}
+		if old.belongs() {
+			s.belong--
+		}
 	}
 	if m.Standing() == Full {
 		s.full++
+	}
+	if m.belongs() {
+		s.belong++
 	}
 	s.members = s.members.Put(m.Persona, m)
 	s.officers = setMember(s.officers, m.Persona, len(m.Offices) > 0)
@@ -210,29 +231,62 @@ func setMember(list []protocol.ID, id protocol.ID, in bool) []protocol.ID {
 }
 
 // seatClerks recomputes who signs the next checkpoint: each clerk in full
-// standing who serves with a live device, also after the term if nobody
-// followed. While nobody can, the last who could go on as caretakers
-// (SPEC §5.4).
+// standing who serves with a live device. Until they are more than half of those
+// who hold the office, those whose term is over sign along, so that the first who
+// takes it up is not the only clerk. While nobody can, the last who could go on as
+// caretakers (SPEC §5.5).
 func (s State) seatClerks(asOf int64) State {
-	var clerks []Clerkship
+	var serving, over []Clerkship
+	holders := 0
 	for _, p := range s.officers {
 		m := s.Member(p)
-		clerk := slices.ContainsFunc(m.Offices, func(h Holding) bool { return h.Office == Clerk })
-		if key, ok := s.Serving(m, asOf); ok && clerk && m.Standing() == Full {
-			clerks = append(clerks, Clerkship{p, key})
+		if !m.has(Clerk) {
+			continue
+		}
+		key, ok := s.Serving(m, asOf)
+		ok = ok && m.Standing() == Full
+		switch {
+		case !m.Holds(Clerk) && ok:
+			over = append(over, Clerkship{p, key})
+		case m.Holds(Clerk):
+			holders++
+			if ok {
+				serving = append(serving, Clerkship{p, key})
+			}
 		}
 	}
-	if len(clerks) > 0 {
-		s.clerks = clerks
+	if 2*len(serving) > holders {
+		s.clerks = serving
+		return s.release()
+	}
+	if len(serving)+len(over) > MaxAppointees {
+		serving = nil // more than sign a checkpoint: those who did go on
+	}
+	if all := append(serving, over...); len(all) > 0 {
+		slices.SortFunc(all, func(a, b Clerkship) int { return a.Persona.Compare(b.Persona) })
+		s.clerks = all
 	}
 	return s
 }
 
-// FirstDevice is the device of a member in full standing that acts for them in
-// an office: the one that serves, or the first that is live.
+// release frees clerks whose term is over, as others have followed.
+func (s State) release() State {
+	for _, p := range slices.Clone(s.officers) {
+		m := s.Member(p)
+		if i := m.holding(Clerk); i >= 0 && m.Offices[i].Over {
+			c := *m
+			c.Offices = slices.Delete(slices.Clone(m.Offices), i, i+1)
+			s = s.put(&c)
+		}
+	}
+	return s
+}
+
+// FirstDevice is the device of a member that acts for them in an office: the one
+// that serves, or the first that is live.
 func (s State) FirstDevice(persona protocol.ID, asOf int64) (key identity.PublicKey, ok bool) {
 	m := s.Member(persona)
-	if m.Rank() == RankNone {
+	if !m.Voice() {
 		return key, false
 	}
 	if s.Device(m.Keys.Serves).Live(asOf) {

@@ -203,7 +203,7 @@ func (p *play) place(label string) roll.Place {
 }
 
 // effect reads what a decision does: "expel NAME", "admit NAME",
-// "elect OFFICE SEATS NAME…", "amend PARAMETER".
+// "elect OFFICE SEATS NAME…", "amend PARAMETER [of PARAMETER]".
 func (p *play) effect(body *decision.ProposeBody, words []string) {
 	body.Act = &decision.Act{Kind: words[0]}
 	switch words[0] {
@@ -217,8 +217,12 @@ func (p *play) effect(body *decision.ProposeBody, words []string) {
 		now := p.s.Charter()
 		next := *now
 		next.Offices, next.Classes = slices.Clone(now.Offices), slices.Clone(now.Classes)
-		p.parameter(&next, words[1])
 		body.Act.Base, body.Act.Charter = now.ID(), &next
+		if len(words) > 3 { // of another charter than that in force
+			p.parameter(&next, words[3])
+			body.Act.Base = next.ID()
+		}
+		p.parameter(&next, words[1])
 	default:
 		body.Act.Persona = p.w.Persona(words[1])
 	}

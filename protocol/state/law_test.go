@@ -444,6 +444,9 @@ func TestLawRecovery(t *testing.T) {
 		for range rapid.IntRange(1, 15).Draw(rt, "records") {
 			c.write(rt)
 		}
+		if rapid.IntRange(0, 3).Draw(rt, "veto") == 0 {
+			c.made = append(c.made, c.w.Rotate("eve", statetest.How{}))
+		}
 		was := c.s.Roll().Member(c.w.Persona("eve"))
 		rotations := map[protocol.ID]*protocol.Record{}
 		for _, r := range c.made {

@@ -19,7 +19,8 @@ func TestMorePollsThanOneCheckpointCloses(t *testing.T) {
 	const voting = 10_000
 	var polls []*protocol.Record
 	for i := range decision.MaxClosings + 1 {
-		polls = append(polls, c.w.Propose("alice", fmt.Sprint("question ", i), "ordinary", voting, statetest.How{}))
+		by := []string{"bob", "dana", "eve"}[i/decision.MaxPolls]
+		polls = append(polls, c.w.Propose(by, fmt.Sprint("question ", i), "ordinary", voting, statetest.How{}))
 	}
 	opened, _ := c.s.Advance(state.Step{Records: polls, AsOf: c.s.AsOf()})
 	last := opened.AsOf() + voting

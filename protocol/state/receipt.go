@@ -64,7 +64,8 @@ func (s *State) Receive(r *protocol.Record, held Holdings) error {
 		case roll.Full:
 			return true
 		case roll.Pending, roll.Suspended, roll.Frozen:
-			return r.Kind() == protocol.Leave || standing == roll.Pending && s.mayClaim(r)
+			return r.Kind() == protocol.Leave || standing == roll.Pending && s.mayClaim(r) ||
+				roll.Voices(r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
 		}
 		return false
 	})
@@ -217,5 +218,5 @@ func (c *receipt) bulk() error {
 	if p.Phase.Closed() {
 		return c.refuse("its poll has closed")
 	}
-	return c.device(func(m *roll.Member) bool { return m.StandingAt(p.RecordDate) == roll.Full })
+	return c.device(func(m *roll.Member) bool { return m.VoiceAt(p.RecordDate) })
 }
