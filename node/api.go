@@ -12,7 +12,7 @@ import (
 // CheckpointRef names a checkpoint.
 type CheckpointRef struct {
 	Height    uint64      `json:"height"`
-	ID        protocol.ID `json:"id"`
+	ID        protocol.ID `json:"id,omitzero"`         // absent if the node does not hold the checkpoint
 	StateRoot string      `json:"stateRoot,omitempty"` // hex
 }
 
@@ -26,8 +26,15 @@ type Status struct {
 	Checkpoint  CheckpointRef `json:"checkpoint"`
 	Provisional int           `json:"provisional"` // records held and not yet final
 	Clerks      ClerkStatus   `json:"clerks"`
+	History     HistoryStatus `json:"history"`
 	Trouble     string        `json:"trouble,omitempty"` // why finality stopped, in words
 	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member
+}
+
+// HistoryStatus is how much of the past a node holds.
+type HistoryStatus struct {
+	From  uint64 `json:"from"`  // the lowest checkpoint from which on everything is held; 1 is all
+	Began uint64 `json:"began"` // the checkpoint of the snapshot that it began with, 0 if it recomputed all
 }
 
 // ClerkStatus is who makes checkpoints.

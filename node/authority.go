@@ -63,7 +63,7 @@ func (c *Community) restrict(ctx context.Context, kind protocol.Kind, persona pr
 		if len(m.Quota.Motions) >= roll.MaxMotions {
 			return RecordRef{}, refuse("too many of your acts wait for endorsements", "metastate roll motions")
 		}
-		body.Cut = c.book().chainEnds(target.Devices)
+		body.Cut = c.book().chainEnds(persona, target.Devices)
 	}
 	r, err := c.act(kind, body)
 	return c.done(ctx, r, err)
@@ -259,12 +259,12 @@ func (c *Community) Resign(ctx context.Context, office string) (RecordRef, error
 }
 
 // chainEnds are the ends of devices' chains as held here.
-func (l *ledger) chainEnds(devices []identity.PublicKey) (list []roll.Place) {
+func (l *ledger) chainEnds(persona protocol.ID, devices []identity.PublicKey) (list []roll.Place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, key := range devices {
-		if end, ok := l.ends[key]; ok {
-			list = append(list, roll.Place{Device: key, Next: l.headers[end].Seq + 1, Head: end})
+		if next, end := l.end(persona, key); next > 0 {
+			list = append(list, roll.Place{Device: key, Next: next, Head: end})
 		}
 	}
 	slices.SortFunc(list, func(a, b roll.Place) int { return protocol.ID(a.Device).Compare(protocol.ID(b.Device)) })

@@ -65,6 +65,8 @@ type network struct {
 	first     bool     // this community's lobby is the first
 	underlay  p2p.Underlay
 	syncEvery time.Duration
+	history   History
+	shortest  uint64 // history that a snapshot is taken for, in heights; 0: as usual
 }
 
 func newCommunity(d vault.Daily, st *store.Store, n network, log *slog.Logger) *Community {
@@ -103,6 +105,10 @@ func (c *Community) activate(secret [32]byte) error {
 		return err
 	}
 	r := newReplica(l, secret)
+	r.from, l.recent = c.net.history.snapshotFrom(), c.net.history == HistoryNever
+	if c.net.shortest > 0 {
+		r.from = c.net.shortest
+	}
 	k := &clerk{ledger: l, device: c.key, log: c.log, wake: make(chan struct{}, 1)}
 	r.clerk, r.persona = k, c.Persona()
 	r.fetch = c.fetchSoon()

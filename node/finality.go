@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -20,7 +21,9 @@ const (
 // the next. Its ledger locks.
 type finality struct {
 	tip      checkpoint.Tip
-	heights  []protocol.ID                     // id of the checkpoint at index+1
+	past     past                              // history before the base
+	turns    []uint64                          // heights, from the base on, at which the clerks changed
+	heights  []protocol.ID                     // ids of checkpoints, from the base or height 1 on
 	chunks   chunkCache                        // lists of ids that values name
 	proof    []roll.EvidenceBody               // against clerks, to be brought before the members
 	trouble  error                             // why finality stopped; nil if it has not
@@ -35,14 +38,6 @@ func newFinality() finality {
 	return finality{
 		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{},
 	}
-}
-
-// CheckpointID is the id of the final checkpoint at a height.
-func (f *finality) CheckpointID(height uint64) (protocol.ID, bool) {
-	if height == 0 || height > uint64(len(f.heights)) {
-		return protocol.ID{}, false
-	}
-	return f.heights[height-1], true
 }
 
 // errWaiting says that a certificate waits for records, chunks or the
@@ -110,6 +105,8 @@ func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
 	switch {
 	case l.trouble != nil:
 		return false, l.trouble
+	case v.Height <= l.Began() && v.Height < l.lowest():
+		return false, l.backfill(cert, v)
 	case v.Height < next:
 		return false, l.compare(cert, v)
 	case v.Height >= next+maxWanted:
@@ -390,6 +387,9 @@ func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value
 
 // adopt makes next the tip.
 func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
+	if !slices.Equal(l.tip.Clerks(), next.Tip.Clerks()) {
+		l.turns = append(l.turns, next.Tip.Ref().Height)
+	}
 	l.tip = next.Tip
 	l.heights = append(l.heights, next.Tip.Ref().ID)
 	l.snap, l.back = nil, 0
@@ -398,9 +398,9 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	}
 	clear(l.needed)
 	for _, poll := range next.Tip.State().Decisions().JustClosed() {
-		// Of a closed poll only what counts is kept in the set, so that nodes
-		// that met different late ballots are equal again.
-		l.sets[poll] = next.Tip.Covered(poll)
+		// Closed polls are not compared any more: nodes that met different late
+		// ballots, or hold no history, are equal.
+		delete(l.sets, poll)
 		l.stale[poll] = true
 		for _, r := range l.open {
 			if r.Header().Subject == poll {
@@ -467,6 +467,9 @@ func (l *ledger) addChunk(b []byte) error {
 	l.mu.Lock()
 	err := l.chunks.add(b)
 	moved := err == nil && l.retry()
+	if err == nil {
+		err = l.fillIn()
+	}
 	l.mu.Unlock()
 	if moved {
 		l.changed()

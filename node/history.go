@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,12 +13,16 @@ import (
 // certificateAt reads a stored certificate and its value.
 func (l *ledger) certificateAt(height uint64) (checkpoint.Certificate, checkpoint.Value, error) {
 	c, err := l.store.Checkpoint(height)
-	if err != nil {
-		return checkpoint.Certificate{}, checkpoint.Value{}, storeError(err)
-	}
-	cert, err := checkpoint.ParseCertificate(c.Cert)
-	if err != nil {
-		return cert, checkpoint.Value{}, err
+	var cert checkpoint.Certificate
+	switch {
+	case isNotFound(err) && height > 0 && height == l.Began():
+		cert = l.begun.Load().cert
+	case err != nil:
+		return cert, checkpoint.Value{}, l.errHistory(height, err)
+	default:
+		if cert, err = checkpoint.ParseCertificate(c.Cert); err != nil {
+			return cert, checkpoint.Value{}, err
+		}
 	}
 	v, err := checkpoint.ParseValue(cert.Value)
 	return cert, v, err
@@ -26,6 +31,9 @@ func (l *ledger) certificateAt(height uint64) (checkpoint.Certificate, checkpoin
 // refAt names the checkpoint at a height.
 func (l *ledger) refAt(height uint64) (CheckpointRef, error) {
 	cert, v, err := l.certificateAt(height)
+	if e := new(Error); errors.As(err, &e) && e.Code == noHistory {
+		return CheckpointRef{Height: height}, nil // of it only the height is known
+	}
 	if err != nil {
 		return CheckpointRef{}, err
 	}
@@ -41,14 +49,10 @@ func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
 	return l.replayTo(height)
 }
 
-// replayTo is tipAt, from the genesis on. It reads nothing that mu guards.
+// replayTo is tipAt, from the base or the genesis on. It reads nothing that mu guards.
 func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
-	genesis, err := l.record(l.metastate)
-	if err != nil {
-		return checkpoint.Tip{}, err
-	}
-	tip, err := checkpoint.Begin(genesis) // the tip at height 0
-	for h := uint64(1); h <= height && err == nil; h++ {
+	tip, err := l.root(height)
+	for h := tip.Ref().Height + 1; h <= height && err == nil; h++ {
 		var v checkpoint.Value
 		if _, v, err = l.certificateAt(h); err != nil {
 			break
@@ -66,6 +70,18 @@ func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
 		return checkpoint.Tip{}, fmt.Errorf("node: recomputing checkpoint %d: %w", height, err)
 	}
 	return tip, nil
+}
+
+// root is the tip to recompute a height from: the base, or that of the genesis.
+func (l *ledger) root(height uint64) (checkpoint.Tip, error) {
+	if b := l.begun.Load(); b != nil && height >= b.height() {
+		return b.tip, nil
+	}
+	genesis, err := l.record(l.metastate)
+	if err != nil {
+		return checkpoint.Tip{}, err
+	}
+	return checkpoint.Begin(genesis)
 }
 
 // record reads a stored record.

@@ -53,8 +53,6 @@ func (x *holdings) Header(id protocol.ID) (protocol.Header, bool) {
 	return h, ok
 }
 
-func (x *holdings) holds(r *protocol.Record) bool { return x.sets[r.Header().Subject].Has(r.ID()) }
-
 // add indexes a record that was stored, come at the given time.
 func (x *holdings) add(r *protocol.Record, at time.Time) {
 	h := r.Header()

@@ -210,6 +210,9 @@ func (c *Community) admitted(l link, j joining, a joinAnswer) error {
 		return err
 	}
 	private := map[string][]byte{privEpoch: a.Epoch, privJoin: nil}
+	if l.Height > 0 {
+		private[privKnown] = knownCheckpoint(protocol.Ref{Height: l.Height, ID: l.ID})
+	}
 	for _, b := range a.Bindings[:min(len(a.Bindings), maxJoinPeers)] {
 		if bind, err := identity.ParseBinding(b); err == nil {
 			private[bindingKey(bind.Device)] = b

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -24,12 +25,16 @@ type ledger struct {
 	store     *store.Store
 	log       *slog.Logger
 	now       func() time.Time
-	changed   func() // called without mu after anything was taken in
+	changed   func()               // called without mu after anything was taken in
+	begun     atomic.Pointer[base] // what it began with in place of history; nil: the genesis
+	snapshots snapshots            // taken for others
+	restoring restoring            // on its way here
 
 	mu       sync.Mutex
 	holdings           // guarded by mu, like all below
 	finality           //
 	pending  pool      // records that wait for others
+	recent   bool      // history before the base is not wanted
 	snap     *Snapshot // the view of what is held; nil if out of date
 }
 
@@ -59,8 +64,18 @@ func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, change
 	if l.tip, err = checkpoint.Begin(genesis); err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
+	b, err := l.restored()
+	if err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
+	filled := b != nil && l.startOrRecompute(b)
 	if err := l.replay(); err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
+	if filled && l.trouble == nil {
+		if err := l.forgetSnapshot(); err != nil {
+			return nil, err
+		}
 	}
 	l.disputed()
 	return l, nil
@@ -126,6 +141,12 @@ const verifyBatch = 1024 // records verified together
 
 // index adds a stored record to what is held.
 func (l *ledger) index(r *protocol.Record) {
+	if l.settled(r) {
+		if r.Plane() == protocol.Control {
+			l.headers[r.ID()] = r.Header()
+		}
+		return
+	}
 	l.add(r, l.now())
 	delete(l.needed, r.ID())
 	l.snap = nil
@@ -151,24 +172,46 @@ type refusal struct {
 func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
 	recs, errs := protocol.ParseBatch(inners)
 	l.mu.Lock()
-	var todo []*protocol.Record
+	var todo, sought []*protocol.Record
 	for i, r := range recs {
 		switch {
 		case errs[i] != nil:
 			d.refused = append(d.refused, refusal{idOf(inners[i]), errs[i]})
+		case l.past.want[r.ID()]:
+			sought = append(sought, r)
 		case l.holds(r):
 			d.duplicate++
 		default:
 			todo = append(todo, r)
 		}
 	}
-	err = l.take(todo, &d)
+	if len(sought) > 0 {
+		d.taken, d.fresh = len(sought), len(sought)
+		err = l.keep(sought)
+	}
+	if err == nil {
+		err = l.take(todo, &d)
+	}
 	moved := err == nil && l.retry()
 	l.mu.Unlock()
 	if d.taken > 0 || moved {
 		l.changed()
 	}
 	return d, err
+}
+
+// holds reports whether a record is held, or a control record is covered though
+// its bytes are not here. Caller holds mu.
+func (l *ledger) holds(r *protocol.Record) bool {
+	subject := r.Header().Subject
+	if l.sets[subject].Has(r.ID()) {
+		return true
+	}
+	if p := l.tip.State().Decisions().Poll(subject); p == nil || !p.Phase.Closed() {
+		return false
+	}
+	held, err := l.store.Has(r.ID()) // closed polls have no set
+	return err == nil && held
 }
 
 // idOf names bytes that claim to be a record, zero if nothing can be named.
@@ -240,6 +283,11 @@ func (l *ledger) wait(r *protocol.Record, missing *state.Missing, d *delivery) {
 	if l.pending.get(r.ID()) == nil {
 		d.fresh++
 	}
+	for _, id := range missing.Records {
+		if l.Began() > 0 && l.Covered(id) {
+			l.seek(id)
+		}
+	}
 	l.pending.add(r, missing)
 	d.waiting++
 }
@@ -294,9 +342,7 @@ func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protoc
 	}
 	if subject.IsZero() {
 		h.Parents = l.parents()
-		if end, ok := l.ends[key]; ok {
-			h.Seq, h.Prev = l.headers[end].Seq+1, end
-		}
+		h.Seq, h.Prev = l.end(author, key)
 	} else {
 		h.Seq = l.nextBulk(author, subject)
 	}

@@ -32,12 +32,29 @@ type Config struct {
 	// Listen are multiaddrs. A fixed port is the first lobby's; every other
 	// presence picks its own at the same addresses. Empty: all interfaces.
 	Listen []string
+	// History says what a newcomer does about the time before it came.
+	History History
 	// Log takes diagnostics, without keys or members' data. Nil: none.
 	Log *slog.Logger
 
 	underlay  p2p.Underlay  // tests and simulations bring their own network
 	syncEvery time.Duration // tests
+	shortest  uint64        // tests: the history, in heights, for which a snapshot is taken
 }
+
+// A History is what a newcomer does about the time before it came.
+type History int
+
+const (
+	// HistoryLater: of a long history it takes a snapshot, is usable at once, and
+	// fetches the rest in the background. A short one it recomputes.
+	HistoryLater History = iota
+	// HistoryFirst: it fetches and recomputes everything before it shows
+	// anything, and trusts no clerk for it.
+	HistoryFirst
+	// HistoryNever: it takes a snapshot, and what was before stays with others.
+	HistoryNever
+)
 
 // A Node is a person's part in any number of metastates. Its methods are safe
 // for concurrent use.
@@ -137,7 +154,7 @@ func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community
 	ordinal := len(n.open) + 1
 	n.mu.Unlock()
 	c := newCommunity(d, st, network{
-		listen: n.cfg.Listen, lobby: lobby, first: ordinal == 1, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery,
+		listen: n.cfg.Listen, lobby: lobby, first: ordinal == 1, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery, history: n.cfg.History, shortest: n.cfg.shortest,
 	}, n.log.With("community", ordinal))
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.close())

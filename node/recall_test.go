@@ -81,6 +81,17 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 		if err != nil || v.Era().IsZero() {
 			t.Error("the checkpoint names no recall: ", err)
 		}
+		l := w.homes[0].community().book()
+		for height, leads := range map[uint64]bool{1: false, v.Height - 1: false, v.Height: true} {
+			ref, err := l.refAt(height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, err := l.head(protocol.Ref{Height: height, ID: ref.ID})
+			if err != nil || (head != nil) != leads {
+				t.Errorf("a snapshot's head for who knows checkpoint %d of %d: %d bytes, %v", height, v.Height, len(head), err)
+			}
+		}
 		p := w.homes[0].community()
 		made, err := p.Propose(w.ctx, ProposeRequest{Title: "Thanks", ClosesIn: time.Hour})
 		if err != nil {

@@ -26,6 +26,7 @@ type replica struct {
 	epoch   *protocol.Epoch
 	clerk   *clerk // nil until the node may be one
 	fetch   func() // asks for a sync soon
+	from    uint64 // height from which a newcomer takes a snapshot first
 
 	mu       sync.Mutex
 	own      []byte                                 // guarded by mu: this device's signed binding
@@ -51,7 +52,7 @@ const (
 
 func newReplica(l *ledger, secret [32]byte) *replica {
 	r := &replica{
-		ledger: l, secret: secret, epoch: protocol.NewEpoch(secret, true),
+		ledger: l, secret: secret, from: snapshotFrom, epoch: protocol.NewEpoch(secret, true),
 		bindings: map[identity.PublicKey]peerRecord{}, claims: map[string]map[identity.PublicKey]bool{},
 		friends: map[string]bool{},
 	}
@@ -90,6 +91,8 @@ func (r *replica) Deliver(_ context.Context, _ string, kind p2p.Kind, frames [][
 		return r.checkpoints(contents)
 	case p2p.Bindings:
 		return r.peers(contents)
+	case p2p.Snapshots:
+		return r.snapshotPieces(contents)
 	case p2p.Agreement:
 		return len(contents), r.agreement(contents)
 	}
@@ -272,11 +275,15 @@ func (r *replica) checkpointFrames(height uint64) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.packedFrames(c), nil
+}
+
+func (r *replica) packedFrames(c packed) [][]byte {
 	var parts [][]byte
 	for _, b := range c.Chunks {
 		parts = append(parts, part(partChunk, b))
 	}
-	return r.seal(p2p.Certificates, append(parts, part(partCertificate, c.Certificate))...), nil
+	return r.seal(p2p.Certificates, append(parts, part(partCertificate, c.Certificate))...)
 }
 
 // Bindings are the bindings in force, in outer form.

@@ -177,6 +177,26 @@ func (h *home) pull(from *home, part float64) {
 			return
 		}
 	}
+	h.named(mine, theirs)
+}
+
+// named brings by name what certificates wait for, as a session does.
+func (h *home) named(mine, theirs *Community) {
+	for range 64 {
+		need := mine.replica.Lacking()
+		for f, err := range theirs.replica.Records(need) {
+			if err == nil {
+				_, err = mine.replica.Deliver(h.ctx, "", p2p.Records, [][]byte{f})
+			}
+			if err != nil {
+				h.t.Errorf("home %d: records asked for by name: %v", h.i, err)
+				return
+			}
+		}
+		if now := mine.replica.Lacking(); len(now) == 0 || slices.Equal(now, need) {
+			return
+		}
+	}
 }
 
 func setsOf(c *Community) map[protocol.ID]merkle.Set {

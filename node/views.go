@@ -123,6 +123,7 @@ func (c *Community) Status() Status {
 			out.Peers++
 		}
 	}
+	out.History = c.book().historyStatus()
 	n := len(s.Final.Roll().Clerks())
 	f, q := checkpoint.Quorum(n)
 	out.Clerks = ClerkStatus{Count: n, Quorum: q, Faulty: f}

@@ -23,6 +23,7 @@ const (
 	ContentAgreement  Content = 2 // a message between clerks
 	ContentCheckpoint Content = 3 // a certificate with its chunks
 	ContentBinding    Content = 4 // a device's transport binding
+	ContentSnapshot   Content = 5 // a piece of a snapshot
 	outerMACSize              = 16
 	epochTagSize              = 8
 )

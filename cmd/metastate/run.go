@@ -37,6 +37,7 @@ type ready struct {
 type runFlags struct {
 	listen    []string
 	profile   string
+	history   string
 	console   string
 	noConsole bool
 	ephemeral bool
@@ -54,6 +55,7 @@ func (a *app) runCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringArrayVar(&flags.listen, "listen", nil, "multiaddress to listen on, such as /ip4/0.0.0.0/udp/4001/quic-v1; repeat for more")
 	f.StringVar(&flags.profile, "profile", "member", "how the node takes part: member")
+	f.StringVar(&flags.history, "history", "later", "what a newcomer does about the time before it joined: later (if it is long, take a snapshot and fetch it in the background), first (recompute all of it before anything else), never (leave it with others)")
 	f.StringVar(&flags.console, "console", "", "address of the console")
 	f.BoolVar(&flags.noConsole, "no-console", false, "serve no console")
 	f.BoolVar(&flags.ephemeral, "ephemeral", false, "keep everything in memory, and forget it when the node stops")
@@ -67,6 +69,11 @@ func (a *app) runCommand() *cobra.Command {
 	return c
 }
 
+// histories are what --history can say.
+var histories = map[string]node.History{
+	"later": node.HistoryLater, "first": node.HistoryFirst, "never": node.HistoryNever,
+}
+
 func (f runFlags) check(c *cobra.Command) error {
 	switch f.profile {
 	case "member":
@@ -74,6 +81,9 @@ func (f runFlags) check(c *cobra.Command) error {
 		return usage(c, "this version does not run the profile %q yet, only member", f.profile)
 	default:
 		return usage(c, "there is no profile %q: member is the one", f.profile)
+	}
+	if _, ok := histories[f.history]; !ok {
+		return usage(c, "--history is later, first or never, not %q", f.history)
 	}
 	if c.Flags().Changed("console") {
 		return usage(c, "this version has no console yet: leave --console out")
@@ -116,7 +126,7 @@ func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
 	}
 	log := a.logger()
 	n, err := node.Open(ctx, node.Config{
-		Dir: data, Ephemeral: flags.ephemeral, Listen: flags.listen, Log: log,
+		Dir: data, Ephemeral: flags.ephemeral, Listen: flags.listen, History: histories[flags.history], Log: log,
 		Passphrase: a.passphraseSource(state, pass),
 	})
 	clear(pass)

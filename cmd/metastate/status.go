@@ -101,6 +101,9 @@ func showStatus(p *page, v httpapi.StatusList) {
 			"not yet final", fmt.Sprintf("%d records", s.Provisional),
 			"clerks", fmt.Sprintf("%d, of whom %d must sign and %d may be dishonest", s.Clerks.Count, s.Clerks.Quorum, s.Clerks.Faulty),
 		}
+		if s.History.From > 1 {
+			pairs = append(pairs, "history", fmt.Sprintf("from checkpoint %d on", s.History.From))
+		}
 		if s.Step != "" && s.Standing != "member" {
 			pairs = append(pairs, "joining", s.Step)
 		}

@@ -103,6 +103,18 @@ func (s State) Size() uint64 { return s.full }
 // and those who are suspended or frozen.
 func (s State) Whole() uint64 { return s.belong }
 
+// Chain is the end of the chain of a key of a persona: its own, or one of its
+// devices'.
+func (s State) Chain(persona protocol.ID, key identity.PublicKey) (end Chain, ok bool) {
+	if m := s.Member(persona); m != nil && m.Keys.Key == key {
+		return m.Keys.Chain, true
+	}
+	if d := s.Device(key); d != nil && d.Persona == persona {
+		return d.Chain, true
+	}
+	return Chain{}, false
+}
+
 // Device is the entry of a device key, nil if it has none.
 func (s State) Device(key identity.PublicKey) *Device {
 	d, _ := s.devices.Get(key)

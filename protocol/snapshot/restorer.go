@@ -123,6 +123,9 @@ func (r *Restorer) checkFixed() error {
 // Ref is the checkpoint that is restored.
 func (r *Restorer) Ref() protocol.Ref { return protocol.Ref{Height: r.value.Height, ID: r.cert.ID()} }
 
+// Certificate is that of the checkpoint that is restored.
+func (r *Restorer) Certificate() checkpoint.Certificate { return r.cert }
+
 // Missing are the names of what is missing, as far as they are known: chunks in
 // the best order to ask for them, then records. It is empty once all is there.
 func (r *Restorer) Missing() (names []protocol.ID) {

@@ -35,7 +35,7 @@ func newLand(tb testing.TB, parent *abroad.Anchor, founders ...string) *land {
 		}
 	}
 	l := &land{tb: tb, w: statetest.NewFork(tb, c, parent, founders...), verdicts: map[protocol.ID]protocol.Verdict{}}
-	l.held = shelf{map[protocol.ID]protocol.Header{}, map[uint64]protocol.ID{}}
+	l.held = shelf{records: map[protocol.ID]protocol.Header{}, checkpoints: map[uint64]protocol.ID{}}
 	s, err := state.Begin(l.w.Genesis)
 	if err != nil {
 		tb.Fatal(err)

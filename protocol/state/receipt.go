@@ -34,6 +34,11 @@ type Holdings interface {
 	Header(protocol.ID) (protocol.Header, bool)
 	// CheckpointID is the id of the final checkpoint at a height.
 	CheckpointID(height uint64) (protocol.ID, bool)
+	// Covered reports whether the latest checkpoint covers a control record. A
+	// node that began with a snapshot does not hold all that it covers.
+	Covered(protocol.ID) bool
+	// Began is the height of that snapshot, 0 without one.
+	Began() uint64
 }
 
 // Receive decides whether a record may be stored and relayed: nil, a [*Missing],
@@ -101,7 +106,11 @@ func (c *receipt) checkpoint() error {
 	if at.Height > c.s.height {
 		return &Missing{Checkpoint: at.Height}
 	}
-	if id, ok := c.held.CheckpointID(at.Height); !ok || id != at.ID {
+	id, ok := c.held.CheckpointID(at.Height)
+	if !ok && at.Height < c.held.Began() {
+		return &Missing{Checkpoint: at.Height}
+	}
+	if !ok || id != at.ID {
 		return c.refuse("it cites a checkpoint that is not final here")
 	}
 	return nil
@@ -113,13 +122,15 @@ func (c *receipt) ancestors() error {
 	var missing []protocol.ID
 	for _, id := range c.h.Parents {
 		if h, ok := c.held.Header(id); !ok {
-			missing = append(missing, id)
+			if !c.held.Covered(id) {
+				missing = append(missing, id)
+			}
 		} else if !h.Subject.IsZero() {
 			return c.refuse("a parent is on the bulk plane")
 		}
 	}
 	prev, ok := c.held.Header(c.h.Prev)
-	if !c.h.Prev.IsZero() && !ok && !c.s.Continues(c.h) {
+	if !c.h.Prev.IsZero() && !ok && !c.s.Continues(c.h) && !c.follows() {
 		missing = append(missing, c.h.Prev)
 	}
 	if len(missing) > 0 {
@@ -135,6 +146,15 @@ func (c *receipt) ancestors() error {
 		return c.refuse("it cites an older checkpoint than the record before it")
 	}
 	return c.quota(prev)
+}
+
+// follows reports whether what the record names as before it is the end of its
+// chain in the state, though it is not held. What a snapshot covers cites
+// checkpoints before it, so nothing of it counts for the quota of a record that
+// cites that one or a later one.
+func (c *receipt) follows() bool {
+	end, ok := c.s.roll.Chain(c.h.Persona, c.h.Key)
+	return ok && end == roll.Chain{Next: c.h.Seq, Head: c.h.Prev} && c.h.Checkpoint.Height >= c.held.Began()
 }
 
 // Continues reports whether a record is by a persona's key, and the first after
@@ -154,6 +174,9 @@ func (c *receipt) quota(prev protocol.Header) error {
 			return c.refuse("more than %d records of one device on one checkpoint", protocol.QuotaPerCheckpoint)
 		}
 		h, ok := c.held.Header(prev.Prev)
+		if !ok && c.h.Checkpoint.Height < c.held.Began() && c.held.Covered(prev.Prev) {
+			return &Missing{Records: []protocol.ID{prev.Prev}}
+		}
 		if !ok {
 			return nil
 		}

@@ -17,7 +17,13 @@ import (
 type shelf struct {
 	records     map[protocol.ID]protocol.Header
 	checkpoints map[uint64]protocol.ID
+	covered     map[protocol.ID]bool // though not held
+	began       uint64
 }
+
+func (s shelf) Covered(id protocol.ID) bool { return s.covered[id] }
+
+func (s shelf) Began() uint64 { return s.began }
 
 func (s shelf) Header(id protocol.ID) (protocol.Header, bool) {
 	h, ok := s.records[id]
@@ -49,7 +55,7 @@ func receive(t *testing.T) *reception {
 	}
 	x := &reception{
 		T: t, w: w, s: s, refs: []protocol.Ref{{}},
-		held: shelf{map[protocol.ID]protocol.Header{}, map[uint64]protocol.ID{}},
+		held: shelf{records: map[protocol.ID]protocol.Header{}, checkpoints: map[uint64]protocol.ID{}},
 	}
 	x.cover(0, w.Founding("alice", "bob")...)
 	i := w.Invite("alice", "door", 9, statetest.Start+1e6, statetest.How{})

@@ -61,6 +61,13 @@ func (x *session) sendBatches(kind Kind, frames iter.Seq2[[]byte, error]) error 
 // receiveAll takes batches of one kind, at most limit frames, until the end,
 // and delivers each before it reads the next: a slow store slows the peer down.
 func (x *session) receiveAll(ctx context.Context, kind Kind, limit int) error {
+	return x.collect(ctx, kind, limit, x.deliver)
+}
+
+// collect is receiveAll with another way to hand over.
+func (x *session) collect(ctx context.Context, kind Kind, limit int,
+	hand func(context.Context, Kind, [][]byte) error,
+) error {
 	for n := 0; ; {
 		typ, body, err := x.w.recv(maxBatch, idleTimeout)
 		switch {
@@ -78,7 +85,7 @@ func (x *session) receiveAll(ctx context.Context, kind Kind, limit int) error {
 		if n += len(frames); n > limit {
 			return fmt.Errorf("p2p: syncing: %w: more frames than asked for", ErrPeer)
 		}
-		if err := x.deliver(ctx, kind, frames); err != nil {
+		if err := hand(ctx, kind, frames); err != nil {
 			return err
 		}
 	}

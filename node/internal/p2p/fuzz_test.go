@@ -142,6 +142,7 @@ func FuzzResponder(f *testing.F) {
 	f.Add(append(reframe(overviewStep, overview{}.encode()), reframe(wantStep, make([]byte, 64))...))
 	f.Add(append(reframe(overviewStep, overview{}.encode()), reframe(streamStep, make([]byte, cursorSize))...))
 	f.Add(append(reframe(giveStep, []byte{byte(Records)}), reframe(batchFrame, appendEnvelope(nil, Records, [][]byte{{1}}))...))
+	f.Add(append(reframe(historyStep, make([]byte, 9)), reframe(snapshotStep, make([]byte, 40))...))
 	f.Add(append(reframe(hashesStep, make([]byte, 32)), reframe(certsStep, make([]byte, 8))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, r := pair()
@@ -173,7 +174,14 @@ func TestResponderBudgets(t *testing.T) {
 		"streams":            append(bytes.Clone(once), bytes.Repeat(reframe(streamStep, nil), maxPasses+1)...),
 		"certificates":       bytes.Repeat(reframe(certsStep, make([]byte, 8)), maxPasses+1),
 		"hashes":             bytes.Repeat(reframe(hashesStep, nil), maxPasses+1),
-		"wants":              append(bytes.Clone(once), bytes.Repeat(reframe(wantStep, id[:]), 62)...),
+		"wants":              append(bytes.Clone(once), bytes.Repeat(reframe(wantStep, bytes.Repeat(id[:], idsPerFrame)), maxNamed/idsPerFrame+1)...),
+		"snapshots":          bytes.Repeat(reframe(snapshotStep, make([]byte, 40)), maxPasses+1),
+		"a snapshot of what": reframe(snapshotStep, nil),
+		"parts first":        reframe(partsStep, id[:]),
+		"too many parts":     append(reframe(snapshotStep, make([]byte, 40)), reframe(partsStep, bytes.Repeat(id[:], maxParts+1))...),
+		"history of what":    reframe(historyStep, make([]byte, 8)),
+		"a third direction":  reframe(historyStep, []byte{8: 2}),
+		"history too high":   reframe(historyStep, []byte{0xff, 8: 0}),
 		"wants first":        reframe(wantStep, id[:]),
 		"stream first":       reframe(streamStep, nil),
 		"reconcile first":    reframe(reconcileStep, nil),

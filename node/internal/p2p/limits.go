@@ -35,6 +35,8 @@ const (
 	maxRecords     = 1 << 30 // records a peer may claim to hold
 	idsPerFrame    = 4096
 	maxDiffs       = 1 << 20 // ids one reconciliation may yield; beyond it a node streams
+	maxNamed       = 1 << 16 // covered records wanted by name in one pass
+	maxSpan        = 1 << 16 // frames of a span of history, of one kind
 	maxGifts       = 1 << 12 // transfers to a responder in one session
 	maxCerts       = 1 << 24
 	maxBindings    = 1 << 14

@@ -281,3 +281,22 @@ func (r *MemReplica) Bindings() [][]byte {
 	}
 	return out
 }
+
+// Certificates of a MemReplica cover nothing, and it knows no snapshots.
+
+func (r *MemReplica) Span(from uint64, down bool) (certificates [][]byte, covered []protocol.ID, err error) {
+	if down {
+		return nil, nil, nil
+	}
+	for f := range r.Certificates(from) {
+		certificates = append(certificates, f)
+	}
+	return certificates, nil, nil
+}
+
+func (r *MemReplica) Lacking() []protocol.ID                       { return nil }
+func (r *MemReplica) Unfilled() uint64                             { return 0 }
+func (r *MemReplica) Begin(uint64) (protocol.Ref, bool)            { return protocol.Ref{}, false }
+func (r *MemReplica) Head(protocol.Ref) iter.Seq2[[]byte, error]   { return all(nil) }
+func (r *MemReplica) Parts([]protocol.ID) iter.Seq2[[]byte, error] { return all(nil) }
+func (r *MemReplica) Unrestored() []protocol.ID                    { return nil }

@@ -18,8 +18,10 @@ const (
 	Agreement    = Kind(protocol.ContentAgreement)
 	Certificates = Kind(protocol.ContentCheckpoint)
 	Bindings     = Kind(protocol.ContentBinding)
+	Snapshots    = Kind(protocol.ContentSnapshot) // pieces; in sessions only
 )
 
+// known reports whether messages of gossip may hold the kind.
 func (k Kind) known() bool { return k >= Records && k <= Bindings }
 
 // A Verdict is what a cheap look at a frame says about it.
@@ -70,6 +72,7 @@ type Replica interface {
 	Deliver(ctx context.Context, from string, kind Kind, frames [][]byte) (fresh int, err error)
 
 	Store
+	Archive
 }
 
 // A Store is the part of a [Replica] that sync reads.

@@ -16,6 +16,7 @@ import (
 type responder struct {
 	*session
 	overviews, streams, certs, hashes, gives int // steps so far
+	histories, heads, parts                  int
 
 	local      reconcile.Local      // as of the last overview
 	reconciler *reconcile.Responder // of this pass; nil before its first message
@@ -63,6 +64,12 @@ func (r *responder) step(ctx context.Context, typ byte, body []byte) error {
 		return r.serveCertificates(body)
 	case hashesStep:
 		return r.serveHashes(body)
+	case historyStep:
+		return r.serveHistory(body)
+	case snapshotStep:
+		return r.serveSnapshot(body)
+	case partsStep:
+		return r.serveParts(body)
 	}
 	return fmt.Errorf("p2p: serving sync: %w: frame type %d", ErrPeer, typ)
 }
@@ -78,7 +85,7 @@ func (r *responder) serveOverview(body []byte) error {
 	if err != nil {
 		return err
 	}
-	r.local, r.reconciler, r.wants = mine.local, nil, mine.records
+	r.local, r.reconciler, r.wants = mine.local, nil, mine.records+maxNamed
 	return r.w.send(overviewStep, mine.encode())
 }
 

@@ -18,6 +18,7 @@ import (
 // a time:
 //
 //	overview      → overview           equal: the session is over
+//	… coming level, if they are at different heights (level.go)
 //	reconcile msg → reconcile msg …    as package reconcile leads it
 //	want ids      → batches, end       records the initiator lacks
 //	give kind, batches, end → taken    what the responder lacks
@@ -37,6 +38,9 @@ const (
 	cursorStep    byte = 22
 	certsStep     byte = 23
 	hashesStep    byte = 24
+	historyStep   byte = 25
+	snapshotStep  byte = 26
+	partsStep     byte = 27
 	batchFrame    byte = 30
 	endFrame      byte = 31
 )
@@ -48,7 +52,7 @@ var errUnequal = errors.New("the sides remain different")
 // transfer.
 func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error {
 	var before overview // mine at the last pass
-	var asked, held bool
+	var asked, held, leveled bool
 	for range maxPasses {
 		mine, err := surveyOf(x.replica)
 		if err != nil {
@@ -58,7 +62,7 @@ func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error
 		if err != nil {
 			return err
 		}
-		if mine.overview == theirs {
+		if mine.overview == theirs && x.replica.Unfilled() == 0 {
 			return nil
 		}
 		if !asked {
@@ -69,6 +73,19 @@ func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error
 				continue
 			}
 			defer release(fetch, held)
+		}
+		if mine.overview == theirs {
+			return x.fill(ctx)
+		}
+		if mine.height != theirs.height && !leveled {
+			leveled = true
+			if err := x.level(ctx, mine.overview, theirs); err != nil {
+				return err
+			}
+			if err := x.missing(ctx); err != nil {
+				return err
+			}
+			continue // what they differ in now is to be seen
 		}
 		sent, fresh := x.sent, x.fresh
 		if err := x.pass(ctx, mine, theirs); err != nil {
@@ -132,6 +149,9 @@ func (x *session) pass(ctx context.Context, mine survey, theirs overview) error 
 		if err := x.give(Certificates, x.replica.Certificates(theirs.height+1)); err != nil {
 			return err
 		}
+	}
+	if err := x.missing(ctx); err != nil {
+		return err
 	}
 	if mine.bindings != theirs.bindings {
 		return x.bindings(ctx, mine.hashes)

@@ -1,0 +1,254 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// A past is how far history before the base has been filled in. It comes
+// downwards: each value names the one before, so nothing else vouches for it.
+// Its ledger locks.
+type past struct {
+	low   uint64               // of the lowest checkpoint held whole; 0: look
+	queue []pastCheckpoint     // below low, falling, not whole yet
+	want  map[protocol.ID]bool // records that they cover, or that others wait for
+}
+
+type pastCheckpoint struct {
+	cert    checkpoint.Certificate
+	value   checkpoint.Value
+	covered []protocol.ID // newly; nil until its lists are there
+}
+
+const (
+	maxQueue = 128  // checkpoints that wait for their records
+	maxWant  = 4096 // records asked for by name at once
+)
+
+// lowest is the lowest height from which on everything is held. Caller holds mu.
+func (l *ledger) lowest() uint64 {
+	if l.Began() == 0 {
+		return 1
+	}
+	if l.past.low == 0 {
+		l.past.low = l.Began() + 1
+		for l.past.low > 1 {
+			if _, err := l.store.Checkpoint(l.past.low - 1); err != nil {
+				break
+			}
+			l.past.low--
+		}
+	}
+	return l.past.low
+}
+
+// unfilled is the height to ask for next, 0 if there is none.
+func (l *ledger) unfilled() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.recent || l.lowest() == 1 {
+		return 0
+	}
+	if n := len(l.past.queue); n >= maxQueue {
+		return l.past.queue[0].value.Height // its records first
+	} else if n > 0 {
+		return max(1, l.past.queue[n-1].value.Height-1)
+	}
+	return l.lowest() - 1
+}
+
+// backfill takes a certificate from before the base, if it is the one below
+// those held. Caller holds mu.
+func (l *ledger) backfill(cert checkpoint.Certificate, v checkpoint.Value) error {
+	low := l.lowest()
+	want := protocol.Ref{Height: low - 1}
+	if n := len(l.past.queue); n > 0 {
+		last := l.past.queue[n-1].value
+		want = protocol.Ref{Height: last.Height - 1, ID: last.Prev}
+	} else if b := l.begun.Load(); low > b.height() {
+		want.ID = b.tip.Ref().ID
+	} else {
+		_, above, err := l.certificateAt(low)
+		if err != nil {
+			return err
+		}
+		want.ID = above.Prev
+	}
+	if v.Height != want.Height || cert.ID() != want.ID || len(l.past.queue) >= 2*maxQueue {
+		return nil // of another branch, or not asked for
+	}
+	l.past.queue = append(l.past.queue, pastCheckpoint{cert: cert, value: v})
+	return l.fillIn()
+}
+
+// fillIn stores checkpoints from before the base that have become whole, and
+// seeks what the others cover. Caller holds mu.
+func (l *ledger) fillIn() error {
+	for i := range l.past.queue {
+		c := &l.past.queue[i]
+		if sets, err := c.value.NewlyCovered(l.chunk); err == nil && c.covered == nil {
+			for _, set := range sets {
+				c.covered = append(c.covered, set.IDs...)
+			}
+			for _, id := range c.covered {
+				if !l.stored(id) {
+					l.seek(id)
+				}
+			}
+		}
+	}
+	for len(l.past.queue) > 0 {
+		c := l.past.queue[0]
+		clerks, known, err := l.clerksBelow()
+		if err != nil || !known || !l.whole(c) {
+			return err
+		}
+		// Its id vouches for the value, but others will ask for its signatures.
+		// Those under a recall follow from records: who recomputes checks them.
+		if c.value.Era().IsZero() {
+			if _, err := c.cert.Verify(l.metastate, clerks); err != nil {
+				l.past.queue = nil
+				return fmt.Errorf("node: filling in checkpoint %d: %w", c.value.Height, err)
+			}
+		}
+		cp := &store.Checkpoint{Height: c.value.Height, Cert: c.cert.Encode(), Chunks: l.namedChunks(c.cert.Value)}
+		if err := l.store.Commit(store.Batch{Checkpoint: cp}); err != nil {
+			return storeError(err)
+		}
+		l.past.queue, l.past.low = slices.Delete(l.past.queue, 0, 1), c.value.Height
+	}
+	return nil
+}
+
+// clerksBelow are those who sign the first checkpoint of the queue, if what
+// names them is there.
+func (l *ledger) clerksBelow() (clerks []checkpoint.Clerk, known bool, err error) {
+	if l.past.queue[0].value.Height > 1 {
+		if len(l.past.queue) == 1 {
+			return nil, false, nil
+		}
+		return l.past.queue[1].value.Clerks, true, nil
+	}
+	clerks, err = l.clerksOf(1)
+	return clerks, true, err
+}
+
+// whole reports whether all that a checkpoint covers is stored.
+func (l *ledger) whole(c pastCheckpoint) bool {
+	if c.covered == nil && (len(c.value.Control.Chunks) > 0 || len(c.value.Subjects) > 0) {
+		return false // its lists are not there
+	}
+	return !slices.ContainsFunc(c.covered, func(id protocol.ID) bool { return !l.stored(id) })
+}
+
+func (l *ledger) stored(id protocol.ID) bool {
+	held, err := l.store.Has(id)
+	return err == nil && held
+}
+
+// seek asks for a covered record that is not held. Caller holds mu.
+func (l *ledger) seek(id protocol.ID) {
+	if l.past.want == nil {
+		l.past.want = map[protocol.ID]bool{}
+	}
+	if len(l.past.want) < maxNeeded {
+		l.past.want[id] = true
+	}
+}
+
+// keep stores records that were sought. Caller holds mu.
+func (l *ledger) keep(recs []*protocol.Record) error {
+	items := make([]store.Item, len(recs))
+	for i, r := range recs {
+		items[i] = store.Item{ID: r.ID(), Set: r.Header().Subject, Inner: r.Inner()}
+	}
+	if err := l.store.Append(items...); err != nil {
+		return storeError(err)
+	}
+	var ready []*protocol.Record
+	for _, r := range recs {
+		delete(l.past.want, r.ID())
+		if r.Plane() == protocol.Control {
+			l.headers[r.ID()] = r.Header()
+		}
+		ready = append(ready, l.pending.release(r.ID())...)
+	}
+	if err := l.fillIn(); err != nil {
+		return err
+	}
+	var d delivery
+	return l.take(ready, &d)
+}
+
+// lacking are covered records to ask for by name.
+func (l *ledger) lacking() (ids []protocol.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, want := range []map[protocol.ID]bool{l.needed, l.past.want} {
+		for id := range want {
+			if len(ids) == maxWant {
+				return ids
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Span reads checkpoints from a height on, with the ids that they cover.
+func (r *replica) Span(from uint64, down bool) (certs [][]byte, covered []protocol.ID, err error) {
+	size := 0
+	for n := 0; n < spanHeights && len(covered) < spanIDs && size < spanBytes && from > 0; n++ {
+		p, err := r.ledger.packCheckpoint(from)
+		if isNotFound(err) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		_, sets, err := r.ledger.coverAt(from)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, set := range sets {
+			covered = append(covered, set.IDs...)
+		}
+		frames := r.packedFrames(p)
+		if down { // the certificate says which lists are wanted
+			slices.Reverse(frames)
+		}
+		for _, f := range frames {
+			size += len(f)
+		}
+		certs = append(certs, frames...)
+		if down {
+			from--
+		} else {
+			from++
+		}
+	}
+	return certs, covered, nil
+}
+
+// Bounds on a span of history.
+const (
+	spanHeights = 64
+	spanIDs     = 8192
+	spanBytes   = 1 << 20
+)
+
+// Lacking are covered records that are not held.
+func (r *replica) Lacking() []protocol.ID { return r.ledger.lacking() }
+
+// Unfilled is the height below the base to ask for next.
+func (r *replica) Unfilled() uint64 { return r.ledger.unfilled() }
+
+func (l *ledger) historyStatus() HistoryStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return HistoryStatus{From: l.lowest(), Began: l.Began()}
+}

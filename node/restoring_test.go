@@ -1,0 +1,239 @@
+package node
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/metastate-p2p/metastate/node/internal/p2p"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/store"
+)
+
+// A seeker is a newcomer's replica that takes a snapshot frame by frame.
+type seeker struct {
+	*replica
+	t  *testing.T
+	of *Community
+	st *store.Store
+}
+
+// seek begins with nothing but the genesis and what an invite names.
+func seek(t *testing.T, of *Community, known protocol.Ref) *seeker {
+	st, err := store.Open(store.Config{InMemory: true, Key: make([]byte, 32), Logger: of.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	inner, err := of.store.Get(of.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = st.Commit(store.Batch{
+		Items: []store.Item{{ID: of.id, Inner: inner}}, Private: map[string][]byte{privKnown: knownCheckpoint(known)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &seeker{t: t, of: of, st: st}
+	s.restart()
+	return s
+}
+
+// restart is what a node does after kill -9.
+func (s *seeker) restart() {
+	s.t.Helper()
+	l, err := openLedger(s.of.id, s.st, s.of.log, func() {})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.replica = newReplica(l, s.of.replica.secret)
+	s.from, s.fetch = 1, func() {}
+}
+
+func (s *seeker) began() bool { return s.ledger.Began() > 0 }
+
+func (s *seeker) frames(seq iter.Seq2[[]byte, error]) (list [][]byte) {
+	s.t.Helper()
+	for f, err := range seq {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+func (s *seeker) deliver(f []byte) error {
+	_, err := s.Deliver(s.t.Context(), "", p2p.Snapshots, [][]byte{f})
+	return err
+}
+
+// next are the frames to ask for now: of the head, or of parts.
+func (s *seeker) next() [][]byte {
+	s.t.Helper()
+	if names := s.Unrestored(); len(names) > 0 {
+		return s.frames(s.of.replica.Parts(names))
+	}
+	known, wanted := s.Begin(s.of.Status().Checkpoint.Height)
+	if !wanted {
+		s.t.Fatal("no snapshot is wanted")
+	}
+	return s.frames(s.of.replica.Head(known))
+}
+
+// restoreAll takes the rest.
+func (s *seeker) restoreAll() {
+	s.t.Helper()
+	for !s.began() {
+		for _, f := range s.next() {
+			if err := s.deliver(f); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	want := s.of.book().currentTip()
+	if got := s.ledger.currentTip(); got.Ref() != want.Ref() || got.State().Root() != want.State().Root() {
+		s.t.Fatalf("restored %+v, not %+v", got.Ref(), want.Ref())
+	}
+}
+
+func withPast(t *testing.T, test func(t *testing.T, v *village, known protocol.Ref)) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage(t, 2)
+		at := v.all[0].Status().Checkpoint
+		for i := range 2 {
+			v.decides("Question "+string(rune('A'+i)), v.all...)
+		}
+		test(t, v, protocol.Ref{Height: at.Height, ID: at.ID})
+		for _, m := range v.nodes {
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A newcomer that is killed after any frame goes on with what it stored.
+func TestSnapshotSurvivesKills(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		whole := seek(t, v.all[0], known)
+		count := 0
+		for !whole.began() {
+			for _, f := range whole.next() {
+				if err := whole.deliver(f); err != nil {
+					t.Fatal(err)
+				}
+				count++
+			}
+		}
+		for kill := range count {
+			s := seek(t, v.all[0], known)
+			for n := 0; n <= kill; {
+				for _, f := range s.next() {
+					if n++; n > kill {
+						break
+					}
+					if err := s.deliver(f); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			s.restart()
+			s.restoreAll()
+			s.restart()
+			if !s.began() || s.ledger.currentTip().Ref() != v.all[0].book().currentTip().Ref() {
+				t.Fatalf("killed after %d frames: begins at %+v", kill, s.ledger.currentTip().Ref())
+			}
+			if n := len(s.st.PrivateKeys(privSnapshot)); n != len(whole.st.PrivateKeys(privSnapshot)) {
+				t.Errorf("killed after %d frames: %d pieces are kept", kill, n)
+			}
+		}
+	})
+}
+
+// What a lying peer sends is refused as its fault, and the next peer's is taken.
+func TestSnapshotOfALiar(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		s := seek(t, v.all[0], known)
+		lie := func(f []byte, at int) []byte {
+			content, err := s.epoch.Open(protocol.ContentSnapshot, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content = slices.Clone(content)
+			content[len(content)-1-at%(len(content)-60)] ^= 1
+			return s.epoch.Seal(protocol.ContentSnapshot, content)
+		}
+		refused := func(what string, f []byte) {
+			t.Helper()
+			if err := s.deliver(f); !errors.Is(err, p2p.ErrPeer) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if s.began() {
+				t.Fatalf("%s: it began", what)
+			}
+		}
+		head := s.frames(v.all[0].replica.Head(known))
+		for at := 0; at < 4000; at += 97 {
+			err := s.deliver(lie(head[0], at))
+			// Only once the polls are there is it known which ballots belong: then
+			// no part fits, or nobody has it.
+			for err == nil && !s.began() {
+				fresh := false
+				for _, f := range s.frames(v.all[0].replica.Parts(s.Unrestored())) {
+					fresh = true
+					if err = s.deliver(f); err != nil {
+						break
+					}
+				}
+				if !fresh {
+					break
+				}
+			}
+			if err != nil && !errors.Is(err, p2p.ErrPeer) || s.began() {
+				t.Fatalf("a head with byte %d changed: %v", at, err)
+			}
+		}
+		other := seek(t, v.all[0], protocol.Ref{Height: known.Height, ID: protocol.ID{1}})
+		if frames := other.next(); len(frames) != 0 {
+			t.Error("a head for who knows another checkpoint")
+		}
+		if err := other.deliver(head[0]); !errors.Is(err, p2p.ErrPeer) {
+			t.Errorf("a snapshot that does not lead on from what is known: %v", err)
+		}
+		if err := s.deliver(head[0]); err != nil {
+			t.Fatal(err)
+		}
+		for !s.began() {
+			for _, f := range s.frames(v.all[0].replica.Parts(s.Unrestored())) {
+				refused("a part that was changed", lie(f, 11))
+				if err := s.deliver(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.restart()
+		if !s.began() {
+			t.Error("it is gone after a restart")
+		}
+	})
+}
+
+// Who can lead nobody on from what they know says nothing.
+func TestSnapshotForWhomItLeadsNowhere(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		l := v.all[0].book()
+		if b, err := l.head(known); err != nil || b == nil {
+			t.Fatalf("no head: %v", err)
+		}
+		if b, err := l.head(protocol.Ref{Height: 1 << 30, ID: known.ID}); err != nil || b != nil {
+			t.Errorf("a head for who knows a later height: %v", err)
+		}
+		if b, err := l.head(protocol.Ref{}); err != nil || b != nil {
+			t.Errorf("a head for who knows nothing: %v", err)
+		}
+	})
+}
