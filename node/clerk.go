@@ -17,14 +17,11 @@ import (
 	"github.com/metastate-p2p/metastate/store"
 )
 
-// How a clerk paces checkpoints.
+// How a clerk sends.
 const (
-	gather    = 150 * time.Millisecond // to let records arrive together
-	spacing   = time.Second            // between a checkpoint and the next with others' help
-	resend    = time.Second            // own messages, until decided
-	watch     = time.Second            // look at the clock for deadlines at least this often
-	maxInbox  = 1024                   // messages waiting for the machine
-	maxHelped = 256                    // heights remembered as sent to who is behind
+	resend    = time.Second // own messages, until decided
+	maxInbox  = 1024        // messages waiting for the machine
+	maxHelped = 256         // heights remembered as sent to who is behind
 )
 
 // A clerk drives the agreement machine of the height after the tip on a node
@@ -120,6 +117,7 @@ type heightDriver struct {
 	era     protocol.ID        // the recall under which it works, zero if there is none
 	clerks  []checkpoint.Clerk // who agree
 	began   time.Time          // of the height here
+	paced   time.Time          // when a machine was last begun
 	sent    time.Time          // own messages, last
 	tries   uint64             // broadcasts so far, in this run from a random start
 	asked   []checkpoint.Judge
@@ -147,7 +145,7 @@ func (h *heightDriver) turn() time.Duration {
 	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) {
 		return watch
 	}
-	if h.machine == nil && (len(inputs) > 0 || h.mayBegin(tip)) {
+	if h.machine == nil && (h.called(inputs) || h.mayBegin(tip)) {
 		h.begin(tip)
 	}
 	if h.machine == nil {
@@ -163,18 +161,6 @@ func (h *heightDriver) turn() time.Duration {
 		h.broadcast(h.machine.Messages())
 	}
 	return min(resend, h.nextLook())
-}
-
-// nextLook is how long nothing can fall due by the clock.
-func (h *heightDriver) nextLook() time.Duration {
-	d := watch
-	if at, ok := h.ledger.currentTip().State().NextDeadline(); ok {
-		d = min(d, max(time.Until(time.Unix(at, 0)), 10*time.Millisecond))
-	}
-	if wait := time.Until(h.began.Add(gather)); wait > 0 {
-		d = min(d, wait)
-	}
-	return d
 }
 
 func (h *heightDriver) isClerk() bool {
@@ -207,15 +193,6 @@ func (h *heightDriver) muted(tip checkpoint.Tip) bool {
 		h.log.Warn("clearing the mark of a rebuilt store", "cause", err)
 	}
 	return false
-}
-
-// mayBegin reports whether a checkpoint is worth making now.
-func (h *heightDriver) mayBegin(tip checkpoint.Tip) bool {
-	wait := gather
-	if len(h.clerks) > 1 {
-		wait = spacing
-	}
-	return time.Since(h.began) >= wait && h.ledger.hasWork()
 }
 
 // reset leaves a height that is over, or turns to or from a recall at the same
@@ -258,6 +235,7 @@ func votesKey(height uint64, era protocol.ID) string {
 // begin makes the machine: as it was left if this clerk has signed anything at
 // this height, whatever happened since.
 func (h *heightDriver) begin(tip checkpoint.Tip) {
+	h.paced = time.Now()
 	cfg := checkpoint.Config{
 		Metastate: h.ledger.metastate, Height: h.height, Prev: tip.Ref().ID, Era: h.era, Clerks: h.clerks, Signer: h.device,
 	}

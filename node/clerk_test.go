@@ -60,6 +60,60 @@ func TestOnlyClerksSign(t *testing.T) {
 	}
 }
 
+// Others' messages of this height begin it; those of a height that is over bring
+// who sent them the checkpoint, and those of a later one ask for checkpoints.
+func TestWhatBeginsAHeight(t *testing.T) {
+	w := newRealm(t)
+	l := w.ledger()
+	other := identity.GenerateSigningKey()
+	says := func(height uint64) checkpoint.Input {
+		v := w.next(l, l.tip, time.Now().Unix()).Value
+		if v.Height = height; height == 1 {
+			v.Prev = protocol.ID{}
+		}
+		value, err := v.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := checkpoint.New(checkpoint.Config{
+			Metastate: l.metastate, Height: height, Prev: v.Prev, Signer: other,
+			Clerks: []checkpoint.Clerk{{Persona: w.b.inception.ID(), Key: other.Public()}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Step(checkpoint.Start{})
+		m.Step(checkpoint.Propose{Value: value})
+		if len(m.Messages()) == 0 {
+			t.Fatal("nothing was signed")
+		}
+		return checkpoint.Received{Message: m.Messages()[0]}
+	}
+	for name, c := range map[string]struct {
+		height              uint64
+		begins, helps, asks int
+	}{
+		"over": {1, 0, 1, 0}, "this": {2, 1, 0, 0}, "later": {3, 0, 0, 1},
+	} {
+		h, _ := w.driver(l, w.device)
+		helped, asked, begun := 0, 0, 0
+		h.announce = func(height uint64) {
+			if height == c.height {
+				helped++
+			}
+		}
+		h.ahead = func() { asked++ }
+		h.post(letter{in: says(c.height)})
+		h.turn()
+		if h.machine != nil {
+			begun++
+		}
+		if begun != c.begins || helped != c.helps || asked != c.asks {
+			t.Errorf("a message of a height that is %s: began %d, helped %d, asked %d", name, begun, helped, asked)
+		}
+	}
+}
+
 // A clerk takes up what it signed before a restart, whatever it would say now,
 // and signs nothing where it can't tell what that was.
 func TestClerkResumes(t *testing.T) {

@@ -26,10 +26,13 @@ type village struct {
 	all   []*Community
 }
 
-// newVillage has the first found a metastate and the others join by one invite,
-// several at a time.
-func newVillage(t *testing.T, n int) *village {
-	v := &village{t: t, net: p2psim.New(30 * time.Millisecond), nodes: make([]*Node, n), all: make([]*Community, n)}
+// newVillage is villageOver links of 30 ms.
+func newVillage(t *testing.T, n int) *village { return villageOver(t, n, 30*time.Millisecond) }
+
+// villageOver has the first found a metastate and the others join by one invite,
+// several at a time. Packets take latency one way.
+func villageOver(t *testing.T, n int, latency time.Duration) *village {
+	v := &village{t: t, net: p2psim.New(latency), nodes: make([]*Node, n), all: make([]*Community, n)}
 	t.Cleanup(v.net.Close)
 	for i := range n {
 		var ports atomic.Int64
