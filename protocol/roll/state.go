@@ -36,10 +36,10 @@ type State struct {
 	devices  merkle.Map[*Device]
 	invites  merkle.Map[*Invite]
 	seats
-	motions  merkle.Map[*Motion]
-	timers   Timers // when something about a member falls due, by persona
-	lapses   Timers // when motions lapse, by act
-	delays        // of recoveries
+	motions merkle.Map[*Motion]
+	timers  Timers // when something about a member falls due, by persona
+	lapses  Timers // when motions lapse, by act
+	delays         // of recoveries
 	sizes
 
 	recalled []Recalled // what the last step did; no part of what a root covers

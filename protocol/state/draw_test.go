@@ -30,6 +30,15 @@ func (p *play) how(by string, args []string) (how statetest.How, rest []string) 
 		case "as":
 			i++
 			how.Persona = args[i]
+		case "at": // HEIGHT of the checkpoint that it cites
+			i++
+			height, _ := strconv.ParseUint(args[i], 10, 64)
+			how.Ref = protocol.Ref{Height: height, ID: p.held.checkpoints[height]}
+		case "rooted":
+			how.Rooted = true
+		case "claiming":
+			i++
+			how.Time = p.seconds(args[i])
 		case "guard": // THRESHOLD/DELAY/NAME,…
 			i++
 			guard = args[i]

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -35,7 +36,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 			for salt := range int64(4) {
-				p := &play{t: t, c: statetest.Charter(t), salt: salt, drawn: map[string]*protocol.Record{}, verdicts: map[protocol.ID]protocol.Verdict{}, heirs: map[roll.Heir]string{}}
+				p := &play{t: t, c: statetest.Charter(t), salt: salt, drawn: draw(), verdicts: map[protocol.ID]protocol.Verdict{}, heirs: map[roll.Heir]string{}}
 				for i, line := range strings.Split(string(text), "\n") {
 					p.at = fmt.Sprintf("%s:%d: %s (salt %d)", file, i+1, line, salt)
 					line, _, _ = strings.Cut(line, "#")
@@ -50,17 +51,27 @@ func TestScenarios(t *testing.T) {
 
 // A play is one scenario under way.
 type play struct {
-	t        *testing.T
-	at       string // the line being played
-	salt     int64
-	c        charter.Charter
-	w        *statetest.World
-	s        *state.State // final
-	view     *state.State // what expectations look at
-	drawn    map[string]*protocol.Record
-	open     []*protocol.Record // drawn and not covered
+	t    *testing.T
+	at   string // the line being played
+	salt int64
+	c    charter.Charter
+	w    *statetest.World
+	s    *state.State // final
+	view *state.State // what expectations look at
+	drawn
 	verdicts map[protocol.ID]protocol.Verdict
 	heirs    map[roll.Heir]string // by what they are called
+}
+
+// drawn are the records of a scenario, and what of them a node holds.
+type drawn struct {
+	labels map[string]*protocol.Record
+	open   []*protocol.Record // not covered
+	held   shelf
+}
+
+func draw() drawn {
+	return drawn{labels: map[string]*protocol.Record{}, held: shelf{records: map[protocol.ID]protocol.Header{}, checkpoints: map[uint64]protocol.ID{}}}
 }
 
 func (p *play) fail(format string, args ...any) {
@@ -70,6 +81,10 @@ func (p *play) fail(format string, args ...any) {
 
 func (p *play) line(words []string) {
 	switch label, ok := strings.CutSuffix(words[0], ":"); {
+	case ok && strings.Contains(label, ".."):
+		for _, l := range p.labelled([]string{label}) {
+			p.add(l, words[1], words[2], words[3:])
+		}
 	case ok && strings.Contains(words[1], ","): // one record each of several people
 		for by := range strings.SplitSeq(words[1], ",") {
 			p.add(label+"."+by, by, words[2], words[3:])
@@ -86,6 +101,10 @@ func (p *play) line(words []string) {
 		p.checkpoint(p.seconds(words[1]), p.named(words[2:]))
 	case words[0] == "view":
 		p.view = p.advance(state.Step{Records: p.named(words[1:]), Provisional: true})
+	case words[0] == "receive":
+		for _, l := range p.labelled(words[1 : len(words)-1]) {
+			p.receive(p.record(l), words[len(words)-1])
+		}
 	case words[0] == "inherit":
 		p.w.Inherit(words[1], words[2])
 	case words[0] == "expect":
@@ -96,8 +115,8 @@ func (p *play) line(words []string) {
 }
 
 func (p *play) add(label, by, verb string, args []string) {
-	p.drawn[label] = p.draw(label, by, verb, args)
-	p.open = append(p.open, p.drawn[label])
+	p.labels[label] = p.draw(label, by, verb, args)
+	p.open = append(p.open, p.labels[label])
 }
 
 func (p *play) found(names []string) {
@@ -113,7 +132,7 @@ func (p *play) found(names []string) {
 
 // named are the records with these labels, all uncovered ones if none is named.
 func (p *play) named(labels []string) (list []*protocol.Record) {
-	for _, l := range labels {
+	for _, l := range p.labelled(labels) {
 		list = append(list, p.record(l))
 	}
 	if len(labels) == 0 {
@@ -122,11 +141,49 @@ func (p *play) named(labels []string) (list []*protocol.Record) {
 	return list
 }
 
+// labelled are labels with ranges, "q1..q9", written out.
+func (p *play) labelled(words []string) (labels []string) {
+	for _, w := range words {
+		first, last, ranged := strings.Cut(w, "..")
+		if !ranged {
+			labels = append(labels, w)
+			continue
+		}
+		name := strings.TrimRight(first, "0123456789")
+		from, _ := strconv.Atoi(first[len(name):])
+		to, err := strconv.Atoi(strings.TrimPrefix(last, name))
+		if err != nil || from > to {
+			p.fail("no range of labels: %s", w)
+		}
+		for i := from; i <= to; i++ {
+			labels = append(labels, name+strconv.Itoa(i))
+		}
+	}
+	return labels
+}
+
+// receive gives a record to a node that holds what is covered and what it kept
+// before.
+func (p *play) receive(r *protocol.Record, want string) {
+	err, got := p.s.Receive(r, p.held), "refused"
+	var missing *state.Missing
+	switch {
+	case err == nil:
+		got = "kept"
+		p.held.records[r.ID()] = r.Header()
+	case errors.As(err, &missing):
+		got = "waits"
+	}
+	if got != want {
+		p.fail("%s: %v", got, err)
+	}
+}
+
 func (p *play) record(label string) *protocol.Record {
-	if p.drawn[label] == nil {
+	if p.labels[label] == nil {
 		p.fail("nothing is called %s", label)
 	}
-	return p.drawn[label]
+	return p.labels[label]
 }
 
 // seconds reads "+36h" as a checkpoint time, counted from the genesis.
@@ -143,7 +200,12 @@ func (p *play) checkpoint(asOf int64, records []*protocol.Record) {
 	p.s = p.advance(state.Step{Records: records, AsOf: asOf})
 	p.view = p.s
 	p.open = slices.DeleteFunc(slices.Clone(p.open), func(r *protocol.Record) bool { return slices.Contains(records, r) })
-	p.w.Cover(protocol.Ref{Height: p.s.Height(), ID: protocol.Sum(binary(p.s.Height()))}, records...)
+	ref := protocol.Ref{Height: p.s.Height(), ID: protocol.Sum(binary(p.s.Height()))}
+	p.w.Cover(ref, records...)
+	p.held.checkpoints[ref.Height] = ref.ID
+	for _, r := range records {
+		p.held.records[r.ID()] = r.Header()
+	}
 }
 
 func binary(n uint64) []byte { return []byte(strconv.FormatUint(n, 10)) }
@@ -194,7 +256,7 @@ func (p *play) observe(what string, n int) (out []string) {
 			out = out[:min(n, len(out))]
 		}
 	}()
-	switch r := p.drawn[what]; {
+	switch r := p.labels[what]; {
 	case what == "clerks":
 		for name := range strings.FieldsSeq(cast) {
 			key := statetest.Key("device/" + name).Public()
@@ -229,10 +291,10 @@ func (p *play) observe(what string, n int) (out []string) {
 		}
 		return slices.Concat([]string{string(m.Standing())}, m.OfficeNames(), []string{"-"})
 	}
-	if poll := p.view.Decisions().Poll(p.drawn[what].ID()); poll != nil && n != 2 {
+	if poll := p.view.Decisions().Poll(p.labels[what].ID()); poll != nil && n != 2 {
 		return pollWords(p.t, poll)
 	}
-	v := p.verdicts[p.drawn[what].ID()]
+	v := p.verdicts[p.labels[what].ID()]
 	return []string{map[bool]string{true: "stands", false: "void"}[v.Stands], string(v.Rule)}
 }
 

@@ -56,6 +56,8 @@ type How struct {
 	Carried []*protocol.Record
 	Ref     protocol.Ref        // the checkpoint it cites, if not the last
 	Guard   *identity.Guardians // that an inception or a rotation names
+	Rooted  bool                // its only parent is the genesis
+	Time    int64               // that it claims, if not the world's
 }
 
 // Charter is the club's charter with other members' invites and no waiting,
@@ -272,11 +274,17 @@ func (w *World) header(device string, kind protocol.Kind, how How) protocol.Head
 	if how.Ref != (protocol.Ref{}) {
 		h.Checkpoint = how.Ref
 	}
+	if how.Time != 0 {
+		h.Time = how.Time
+	}
 	return h
 }
 
 // parents are heads of the last checkpoint, the chain's end and what how adds.
 func (w *World) parents(prev protocol.ID, how How) []protocol.ID {
+	if how.Rooted {
+		return []protocol.ID{w.Genesis.ID()}
+	}
 	list := slices.Clone(w.Heads[:min(len(w.Heads), protocol.MaxParents-1-len(how.After))])
 	if !prev.IsZero() {
 		list = append(list, prev)
