@@ -60,6 +60,41 @@ type Membership struct {
 	Standing  string      `json:"standing,omitempty"`
 }
 
+// Forked is a fork that was founded, and an invite to it.
+type Forked struct {
+	Membership
+	Link   string    `json:"link"`
+	Parent ParentRef `json:"parent"`
+}
+
+// ParentRef is the checkpoint of a parent that a fork was founded from.
+type ParentRef struct {
+	Metastate protocol.ID `json:"metastate"`
+	Height    uint64      `json:"height"`
+	ID        protocol.ID `json:"id"`
+}
+
+// LeaveRequest leaves for a fork.
+type LeaveRequest struct {
+	To     string `json:"to"`               // the fork, on this node
+	Height uint64 `json:"height,omitempty"` // it was founded from; needed while it is being joined
+}
+
+// Split is who moved from a parent to its fork. Parent and fork compute the same.
+type Split struct {
+	Parent protocol.ID `json:"parent"`
+	Fork   protocol.ID `json:"fork"`
+	Height uint64      `json:"height"`
+	Moved  []Moved     `json:"moved"`
+}
+
+// Moved is one who moved.
+type Moved struct {
+	From  protocol.ID `json:"from"`  // persona in the parent
+	To    protocol.ID `json:"to"`    // persona in the fork
+	Share bool        `json:"share"` // was a member at the checkpoint that the fork was founded from
+}
+
 // JoinRequest joins by an invite's link.
 type JoinRequest struct {
 	Link       string `json:"link"`

@@ -35,7 +35,7 @@ func newRealm(t *testing.T) *realm {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	f, err := newFounding("Free Coders", c, now)
+	f, err := newFounding("Free Coders", c, nil, now)
 	if err != nil {
 		t.Fatal(err)
 	}

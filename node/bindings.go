@@ -214,14 +214,30 @@ func (r *replica) ownPeer() string {
 	return string(b.PeerID)
 }
 
+// farewell is how long, by checkpoint time, members go on to meet who has left,
+// so that they get the checkpoint that says so: in a fork it is their proof.
+const farewell = 24 * 3600
+
 // mayMeet reports whether a device speaks for someone with whom members
-// exchange records: not those who left or were expelled. What is final answers
-// for nearly all, at no cost; the rest may be about to come on the roll.
+// exchange records: not those who left for some time or were expelled. What is
+// final answers for nearly all, at no cost; the rest may be about to come on the
+// roll.
 func (l *ledger) mayMeet(persona protocol.ID, device identity.PublicKey) bool {
 	s := l.currentTip().State()
 	if s.Roll().Device(device) == nil {
 		s = l.Snapshot().View
 	}
 	d, m := s.Roll().Device(device), s.Roll().Member(persona)
-	return d != nil && d.Persona == persona && m != nil && m.Standing() != roll.Expelled && m.Standing() != roll.Left
+	return d != nil && d.Persona == persona && m != nil && welcome(m, s.AsOf())
+}
+
+// welcome reports whether members meet somebody of that standing.
+func welcome(m *roll.Member, asOf int64) bool {
+	switch m.Standing() {
+	case roll.Expelled:
+		return false
+	case roll.Left:
+		return asOf < m.Spans[len(m.Spans)-1].AsOf+farewell
+	}
+	return true
 }

@@ -47,6 +47,7 @@ func (c *Community) keepBook() {
 	t := time.NewTicker(bookEvery)
 	defer t.Stop()
 	k := bookkeeper{Community: c, told: map[string]bool{}}
+	e := envoy{Community: c, seen: map[protocol.ID]time.Time{}, brought: map[protocol.ID]uint64{}}
 	for {
 		changed := c.Changed()
 		c.mu.Lock()
@@ -56,6 +57,7 @@ func (c *Community) keepBook() {
 		k.tell(r, m)
 		k.ask(r, m)
 		k.serve(r)
+		e.visit()
 		select {
 		case <-c.ctx.Done():
 			return

@@ -66,7 +66,8 @@ type network struct {
 	underlay  p2p.Underlay
 	syncEvery time.Duration
 	history   History
-	shortest  uint64 // history that a snapshot is taken for, in heights; 0: as usual
+	shortest  uint64                       // history that a snapshot is taken for, in heights; 0: as usual
+	find      func(protocol.ID) *Community // another metastate on this node, nil if it has no part in it
 }
 
 func newCommunity(d vault.Daily, st *store.Store, n network, log *slog.Logger) *Community {

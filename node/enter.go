@@ -13,37 +13,16 @@ import (
 )
 
 // Found founds a metastate, whose first member and clerk this person is.
-func (n *Node) Found(_ context.Context, req FoundRequest) (m Membership, err error) {
-	n.joinMu.Lock()
-	defer n.joinMu.Unlock()
+func (n *Node) Found(_ context.Context, req FoundRequest) (Membership, error) {
 	c, err := charterFor(req)
 	if err != nil {
-		return m, err
+		return Membership{}, err
 	}
-	if err := identity.ValidName(req.As); req.As != "" && err != nil {
-		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
-	}
-	now := time.Now()
-	f, err := newFounding(req.Name, c, now)
+	f, err := newFounding(req.Name, c, nil, time.Now())
 	if err != nil {
-		return m, err
+		return Membership{}, err
 	}
-	defer f.key.Erase()
-	ms := f.genesis.ID()
-	return n.enter(ms, req.Name, req.Passphrase, nil, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
-		b, err := born(e, ms, d.Index, req.As, f.key, deviceKey(*d), []protocol.ID{ms}, now)
-		if err != nil {
-			return store.Batch{}, err
-		}
-		d.Persona = identity.Digest(b.inception.ID())
-		batch, err := f.items(b, now)
-		if err != nil {
-			return store.Batch{}, err
-		}
-		secret := random32()
-		batch.Private = map[string][]byte{privEpoch: secret[:]}
-		return batch, nil
-	})
+	return n.found(f, req)
 }
 
 // Join asks to be admitted under an invite. It returns once the request is

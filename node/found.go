@@ -10,6 +10,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -43,8 +44,8 @@ type founding struct {
 	key     identity.SigningKey // the founding key, to be erased
 }
 
-func newFounding(name string, c charter.Charter, now time.Time) (f founding, err error) {
-	body := state.GenesisBody{Name: name, Charter: c}
+func newFounding(name string, c charter.Charter, parent *abroad.Anchor, now time.Time) (f founding, err error) {
+	body := state.GenesisBody{Name: name, Charter: c, Parent: parent}
 	if strings.TrimSpace(name) == "" {
 		return f, &Error{Code: "usage", Exit: ExitUsage, Message: "a metastate needs a name that people can see"}
 	}

@@ -155,6 +155,7 @@ func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community
 	n.mu.Unlock()
 	c := newCommunity(d, st, network{
 		listen: n.cfg.Listen, lobby: lobby, first: ordinal == 1, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery, history: n.cfg.History, shortest: n.cfg.shortest,
+		find: n.lookup,
 	}, n.log.With("community", ordinal))
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.close())

@@ -126,7 +126,7 @@ func (w *town) found() *home {
 		w.t.Fatal(err)
 	}
 	now := time.Now()
-	f, err := newFounding("Town", c, now)
+	f, err := newFounding("Town", c, nil, now)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -117,6 +117,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.statusCommand(), a.listCommand(),
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
+		a.forkCommand(), a.splitCommand(), a.claimCommand(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.charterCommands(),
 		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),
 		a.bundleCommands(), a.syncCommands(), a.peersCommands(), a.benchCommands(),

@@ -210,14 +210,20 @@ func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Members
 func (a *app) leaveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "leave", Short: "Leave a metastate for good",
-		Long: "Leave a metastate for good. On a terminal it asks first, unless --yes is given.",
+		Long: "Leave a metastate for good, with --to for a fork of it that you have joined. On a\nterminal it asks first, unless --yes is given.",
 		Args: arguments(0, 0),
 	}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.RecordRef, error) {
-		if err := a.confirm("Leave for good? Coming back takes a new invite."); err != nil {
-			return node.RecordRef{}, err
+	req := node.LeaveRequest{}
+	c.Flags().StringVar(&req.To, "to", "", "fork to take standing and share to: its id or name on this node")
+	c.Flags().Uint64Var(&req.Height, "height", 0, "of the checkpoint that the fork was founded from, while you are not admitted there")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("to") && req.To == "" || req.Height != 0 && req.To == "" {
+			return usage(c, "--to is empty: name the fork")
 		}
-		return n.In(a.opts.metastate).Leave(ctx)
+		return nil
+	}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.RecordRef, error) {
+		return a.leaveTo(ctx, n, req)
 	}, showRecord("You have left."))
 }
 

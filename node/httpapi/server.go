@@ -69,6 +69,7 @@ func Handler[C Community](n Node[C], log *slog.Logger) http.Handler {
 	}}
 	mux := http.NewServeMux()
 	a.routeMembers(mux)
+	a.routeForks(mux)
 	a.routeAuthority(mux)
 	a.routeDecisions(mux)
 	a.routeExchange(mux)

@@ -22,6 +22,9 @@ type host interface {
 	Status() []node.Status
 	Found(context.Context, node.FoundRequest) (node.Membership, error)
 	Join(context.Context, node.JoinRequest) (node.Membership, error)
+	Fork(ctx context.Context, ref string, req node.FoundRequest) (node.Forked, error)
+	LeaveTo(ctx context.Context, ref string, req node.LeaveRequest) (node.RecordRef, error)
+	Split(ref, fork string, height uint64) (node.Split, error)
 }
 
 // A Community is one metastate on a node. Refs are as in the package's terms.
@@ -46,6 +49,7 @@ type membership interface {
 	Member(ref string) (protocol.ID, error)
 	Why(ref string) (node.Why, error)
 	ProveStanding(persona protocol.ID) ([]byte, error)
+	Claim(ctx context.Context, proof []byte) (node.RecordRef, error)
 	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
 	authority
 }

@@ -19,13 +19,10 @@ const (
 	RuleMalformed = roll.RuleMalformed
 )
 
-// MaxPendingSeq bounds the chain in which somebody who is only pending may
-// claim: they try a few times, and do not fill anybody's disk.
-const MaxPendingSeq = 15
-
-// ClaimBody proves to the fork that its author left the parent for it.
+// ClaimBody proves to the fork that somebody left the parent for it. Any member
+// of the fork can bring it: it gives nothing but what who left has said.
 type ClaimBody struct {
-	Persona     protocol.ID       `cbor:"persona"` // of the author in the parent
+	Persona     protocol.ID       `cbor:"persona"` // in the parent
 	Certificate []byte            `cbor:"certificate"`
 	Proof       certificate.Entry `cbor:"proof"` // of the persona's entry on the parent's roll
 }
@@ -171,13 +168,13 @@ func (f *fold) claims() {
 			f.Roll = f.Roll.Claim(c.Persona, proven[from][0].ID(), f.BaseRoll.Step)
 		}
 		for _, r := range proven[from] {
-			f.verdicts = append(f.verdicts, protocol.Stand(r, RuleClaim, "The author left the parent for here."))
+			f.verdicts = append(f.verdicts, protocol.Stand(r, RuleClaim, "The persona left the parent for here."))
 		}
 	}
 }
 
-// claim judges one claim: who its author is in the parent, and with a share or
-// not.
+// claim judges one claim: of whom in the parent, and who that is here, with a
+// share or not.
 func (f *fold) claim(r *protocol.Record) (from protocol.ID, c Claim, v protocol.Verdict) {
 	bad := func(rule protocol.Rule, text string) (protocol.ID, Claim, protocol.Verdict) {
 		return from, c, protocol.Void(r, rule, text)
@@ -186,9 +183,8 @@ func (f *fold) claim(r *protocol.Record) (from protocol.ID, c Claim, v protocol.
 	if err != nil || f.s.parent.IsZero() {
 		return bad(RuleMalformed, "It claims nothing from the metastate that this one was founded from.")
 	}
-	m, ok := f.BaseRoll.Author(r)
-	if !ok || m.Standing() != roll.Full && m.Standing() != roll.Pending {
-		return bad(RulePower, "Only who is a member or pending claims what they had.")
+	if !f.BaseRoll.Authorised(r) {
+		return bad(RulePower, "Only members bring claims.")
 	}
 	value, err := f.holds(f.s.parent, body.Certificate)
 	if err != nil {
@@ -202,8 +198,11 @@ func (f *fold) claim(r *protocol.Record) (from protocol.ID, c Claim, v protocol.
 		return bad(RuleProof, "The persona did not leave the parent for anywhere.")
 	}
 	to := *entry.Moved
-	if to.Metastate != r.Header().Metastate || to.Persona != r.Author() || to.Height != f.s.from {
-		return bad(RuleProof, "The persona left the parent for elsewhere, or as another.")
+	if to.Metastate != r.Header().Metastate || to.Height != f.s.from {
+		return bad(RuleProof, "The persona left the parent for elsewhere.")
+	}
+	if f.BaseRoll.Base.Member(to.Persona) == nil {
+		return bad(RulePower, "The persona as whom they left for here is not on the roll.")
 	}
 	if _, taken := f.Base.claims.Get(body.Persona); taken {
 		return bad(RuleTaken, "It was claimed before.")

@@ -126,10 +126,6 @@ func (b *Batch) author(r *protocol.Record) (*Member, bool) {
 	return m, m != nil
 }
 
-// Author is the member who made r with a live device of theirs at the last final
-// checkpoint, whatever their standing.
-func (b *Batch) Author(r *protocol.Record) (*Member, bool) { return b.author(r) }
-
 // power is the author's rank in the base.
 func (b *Batch) power(r *protocol.Record) int {
 	m, ok := b.author(r)

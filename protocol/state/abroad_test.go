@@ -42,11 +42,11 @@ func secede(t *testing.T) *secession {
 // certified is the parent's last checkpoint, signed by the clerks of the anchor.
 func (x *secession) certified() []byte { return certify(x, x.parent.last, x.clerks, clerksOfP...) }
 
-// claims has somebody claim what they have by the parent's last checkpoint, and
+// claims has dana bring what the parent's last checkpoint says of somebody, and
 // requires the rule by which that stands or falls.
-func (x *secession) claims(by, persona string, stands bool, rule protocol.Rule) *protocol.Record {
+func (x *secession) claims(persona string, stands bool, rule protocol.Rule) *protocol.Record {
 	x.Helper()
-	return x.brings(x.fork.claim(by, x.parent, persona, x.certified()), stands, rule)
+	return x.brings(x.fork.claim("dana", x.parent, persona, x.certified()), stands, rule)
 }
 
 func (x *secession) brings(r *protocol.Record, stands bool, rule protocol.Rule) *protocol.Record {
@@ -70,7 +70,7 @@ func (x *secession) splits(n int) {
 func TestClaim(t *testing.T) {
 	x := secede(t)
 	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at), x.parent.leave("frank", x.fork, "frank", x.at))
-	r := x.claims("eve", "eve", true, "claim")
+	r := x.claims("eve", true, "claim")
 	if x.fork.standing("eve") != roll.Full || x.parent.standing("eve") != roll.Left {
 		t.Error("eve is not a member of the fork alone")
 	}
@@ -80,14 +80,14 @@ func TestClaim(t *testing.T) {
 	if e, _ := x.parent.s.Explain(x.parent.w.Persona("eve")); e.Because[len(e.Because)-1].Rule != roll.RuleMoved {
 		t.Errorf("the move does not explain the standing: %v", e)
 	}
-	x.claims("frank", "frank", true, "claim")
+	x.claims("frank", true, "claim")
 	x.splits(2)
 	for _, s := range x.fork.s.Abroad().Split() {
 		if want := s.From == x.parent.w.Persona("eve"); s.Share != want {
 			t.Errorf("%v: who was no member at the checkpoint has no share", s)
 		}
 	}
-	x.claims("eve", "eve", false, "claim/taken")
+	x.claims("eve", false, "claim/taken")
 	x.fork.cover(r)
 	x.fork.expect(r, false, "equivocation") // its place in the chain is final
 	x.splits(2)
@@ -101,7 +101,7 @@ func TestClaim(t *testing.T) {
 func TestClaimTwiceAtOnce(t *testing.T) {
 	x := secede(t)
 	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at), x.parent.leave("dana", x.fork, "dana", x.at))
-	a, b := x.fork.claim("eve", x.parent, "eve", x.certified()), x.fork.claim("eve", x.parent, "eve", x.certified())
+	a, b := x.fork.claim("dana", x.parent, "eve", x.certified()), x.fork.claim("dana", x.parent, "eve", x.certified())
 	c := x.fork.claim("dana", x.parent, "dana", x.certified())
 	x.fork.cover(a, b, c)
 	for _, r := range []*protocol.Record{a, b, c} {
@@ -113,23 +113,23 @@ func TestClaimTwiceAtOnce(t *testing.T) {
 // Nobody stays and claims too, claims what another had, or leaves for two forks.
 func TestClaimRefused(t *testing.T) {
 	x := secede(t)
-	x.claims("eve", "eve", false, "proof") // has not left
+	x.claims("eve", false, "proof") // has not left
 	elsewhere := roll.Move{Metastate: protocol.Sum(nil), Persona: x.fork.w.Persona("frank"), Height: x.at}
 	x.parent.cover(x.parent.w.Record("dana", protocol.Leave, roll.LeaveBody{}, statetest.How{}),
 		x.parent.w.Record("frank", protocol.Leave, roll.LeaveBody{To: &elsewhere}, statetest.How{}))
-	x.claims("dana", "dana", false, "proof")   // left for nowhere
-	x.claims("frank", "frank", false, "proof") // for another fork
+	x.claims("dana", false, "proof")  // left for nowhere
+	x.claims("frank", false, "proof") // for another fork
 	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at), x.parent.leave("mallory", x.fork, "mallory", x.at-1))
-	x.claims("mallory", "eve", false, "proof")     // another's
-	x.claims("mallory", "mallory", false, "proof") // from another checkpoint
-	absent := x.fork.claim("mallory", x.parent, "mallory", x.certified())
+	x.claims("mallory", false, "proof")                                               // from another checkpoint
+	x.brings(x.fork.claim("mallory", x.parent, "eve", x.certified()), false, "power") // pending
+	absent := x.fork.claim("dana", x.parent, "mallory", x.certified())
 	body, err := protocol.Body[abroad.ClaimBody](absent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	body.Persona = protocol.Sum(nil)
 	body.Proof = x.parent.s.ProveMember(body.Persona)
-	x.brings(x.fork.w.Record("mallory", protocol.Claim, body, statetest.How{}), false, "proof") // nobody's
+	x.brings(x.fork.w.Record("dana", protocol.Claim, body, statetest.How{}), false, "proof") // nobody's
 	if x.fork.standing("mallory") != roll.Pending {
 		t.Error("mallory came in")
 	}
@@ -137,11 +137,12 @@ func TestClaimRefused(t *testing.T) {
 	second.fork.people(roll.Pending, "eve")
 	second.parent.cover(second.parent.w.Approve("alice", "eve", statetest.How{}))
 	second.parent.cover(second.parent.leave("eve", second.fork, "eve", second.parent.last.Height-1))
-	second.claims("eve", "eve", false, "proof") // moved to the first, and that stays
-	x.claims("eve", "eve", true, "claim")       // as does the right to claim there
+	second.claims("eve", false, "proof") // moved to the first, and that stays
+	x.claims("eve", true, "claim")       // as does the right to claim there
 }
 
-// Who was expelled before takes nothing along, nor who is suspended in the fork.
+// Who was expelled before takes nothing along, and no claim gives back what was
+// taken in the fork, or to whom nobody has admitted there.
 func TestClaimOfTheExpelled(t *testing.T) {
 	x := secede(t)
 	expel := x.parent.w.Record("alice", protocol.Expel, roll.RestrictBody{Persona: x.parent.w.Persona("mallory"), Reason: "harm"}, statetest.How{})
@@ -153,12 +154,28 @@ func TestClaimOfTheExpelled(t *testing.T) {
 	l := x.parent.leave("mallory", x.fork, "mallory", x.at)
 	x.parent.cover(l)
 	x.parent.expect(l, false, "power")
-	x.claims("mallory", "mallory", false, "proof")
+	x.claims("mallory", false, "proof")
 
-	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at))
-	x.fork.cover(x.fork.w.Approve("dana", "eve", statetest.How{}))
-	x.fork.cover(x.fork.w.Record("dana", protocol.Suspend, roll.RestrictBody{Persona: x.fork.w.Persona("eve"), Reason: "harm"}, statetest.How{}))
-	x.claims("eve", "eve", false, "power")
+	x.fork.cover(x.fork.w.Record("eve", protocol.Leave, roll.LeaveBody{}, statetest.How{}))
+	nobody := roll.Move{Metastate: x.fork.w.Genesis.ID(), Persona: protocol.Sum(nil), Height: x.at}
+	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at),
+		x.parent.w.Record("frank", protocol.Leave, roll.LeaveBody{To: &nobody}, statetest.How{}))
+	x.claims("eve", true, "claim")
+	if x.fork.standing("eve") != roll.Left {
+		t.Error("a claim brought back who had left")
+	}
+	x.claims("frank", false, "power")
+}
+
+// Two who moved to one persona are both counted.
+func TestClaimsForOne(t *testing.T) {
+	x := secede(t)
+	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at), x.parent.leave("mallory", x.fork, "eve", x.at))
+	x.fork.cover(x.fork.claim("dana", x.parent, "eve", x.certified()), x.fork.claim("dana", x.parent, "mallory", x.certified()))
+	x.splits(2)
+	if x.fork.standing("eve") != roll.Full || x.fork.standing("mallory") != roll.Pending {
+		t.Error("mallory came in by a share given away")
+	}
 }
 
 // A certificate shows nothing unless enough of the clerks that are known signed a
@@ -183,18 +200,18 @@ func TestClaimByOtherCertificates(t *testing.T) {
 		"nothing":               nil,
 		"no certificate at all": {0xa0},
 	} {
-		r := x.fork.claim("eve", x.parent, "eve", cert)
+		r := x.fork.claim("dana", x.parent, "eve", cert)
 		x.fork.cover(r)
 		if v := x.fork.verdicts[r.ID()]; v.Stands || v.Rule != "proof" {
 			t.Errorf("%s: %v", what, v)
 		}
 	}
-	nonsense := x.fork.w.Record("eve", protocol.Claim, map[string]int{"x": 1}, statetest.How{})
+	nonsense := x.fork.w.Record("dana", protocol.Claim, map[string]int{"x": 1}, statetest.How{})
 	x.brings(nonsense, false, "malformed")
 	stranger := x.parent.w.Record("dana", protocol.Claim, abroad.ClaimBody{Persona: x.parent.w.Persona("eve")}, statetest.How{})
 	x.parent.cover(stranger)
 	x.parent.expect(stranger, false, "malformed") // nobody's fork
-	x.claims("eve", "eve", true, "claim")
+	x.claims("eve", true, "claim")
 }
 
 // The certificate of the very checkpoint that is known holds by its id.
@@ -226,7 +243,7 @@ func TestAnchorMovesOn(t *testing.T) {
 	}
 	p.cover()
 	alone := certify(t, p.last, value.Clerks, "alice")
-	x.brings(f.claim("eve", p, "eve", alone), false, "proof") // nobody here knows that alice signs alone
+	x.brings(f.claim("dana", p, "eve", alone), false, "proof") // nobody here knows that alice signs alone
 
 	news := func(by, of string, cert []byte) *protocol.Record {
 		id := p.w.Genesis.ID()
@@ -248,7 +265,7 @@ func TestAnchorMovesOn(t *testing.T) {
 		t.Error("clerks who signed two checkpoints of one height were followed")
 	}
 	// By what is final: the news and the claims that need it do not come together.
-	n, early := news("dana", "", handover), f.claim("eve", p, "eve", alone)
+	n, early := news("dana", "", handover), f.claim("dana", p, "eve", alone)
 	f.cover(n, early)
 	f.expect(n, true, "anchor")
 	f.expect(early, false, "proof")
@@ -256,12 +273,12 @@ func TestAnchorMovesOn(t *testing.T) {
 		t.Error("not moved on")
 	}
 	x.brings(news("dana", "", handover), false, "proof") // no news any more
-	x.brings(f.claim("eve", p, "eve", before), false, "proof")
+	x.brings(f.claim("dana", p, "eve", before), false, "proof")
 	forged := p.last
 	forged.Height += 5
-	x.brings(f.claim("eve", p, "eve", certify(t, forged, x.clerks, "bob", "carol")), false, "proof") // clerks no more
-	x.brings(f.claim("eve", p, "eve", alone), true, "claim")
-	x.brings(f.claim("frank", p, "frank", alone), true, "claim")
+	x.brings(f.claim("dana", p, "eve", certify(t, forged, x.clerks, "bob", "carol")), false, "proof") // clerks no more
+	x.brings(f.claim("dana", p, "eve", alone), true, "claim")
+	x.brings(f.claim("dana", p, "frank", alone), true, "claim")
 	x.splits(2)
 }
 
@@ -288,7 +305,7 @@ func TestAnchorsAtOnce(t *testing.T) {
 func TestClaimsThatContradict(t *testing.T) {
 	x := secede(t)
 	x.parent.cover(x.parent.leave("eve", x.fork, "eve", x.at))
-	honest := x.fork.claim("eve", x.parent, "eve", x.certified())
+	honest := x.fork.claim("dana", x.parent, "eve", x.certified())
 
 	id := x.parent.w.Persona("eve")
 	m := *x.parent.s.Roll().Member(id)
@@ -305,37 +322,14 @@ func TestClaimsThatContradict(t *testing.T) {
 	v := x.parent.last
 	v.Height++
 	v.StateRoot = [32]byte(protocol.Sum(sections))
-	forged := x.fork.w.Record("eve", protocol.Claim, abroad.ClaimBody{
+	forged := x.fork.w.Record("dana", protocol.Claim, abroad.ClaimBody{
 		Persona: id, Certificate: certify(t, v, x.clerks, clerksOfP...),
 		Proof: certificate.Entry{Sections: sections, Entry: m.AppendLeaf(nil), Path: roots.Prove(id)},
 	}, statetest.How{})
 	x.fork.cover(honest, forged)
 	x.fork.expect(honest, false, "proof")
 	x.fork.expect(forged, false, "proof")
-	x.claims("eve", "eve", true, "claim")
-}
-
-// SPEC §4.1 rule 8: somebody pending may claim, a few times, and only in a fork.
-func TestReceiveClaim(t *testing.T) {
-	x := secede(t)
-	held := x.fork.held
-	for n := range abroad.MaxPendingSeq + 2 {
-		r := x.fork.claim("eve", x.parent, "eve", nil)
-		if err := x.fork.s.Receive(r, held); (err == nil) != (n <= abroad.MaxPendingSeq) {
-			t.Errorf("number %d: %v", n, err)
-		}
-		held.records[r.ID()] = r.Header()
-		by := x.fork.claim("dana", x.parent, "eve", nil)
-		if err := x.fork.s.Receive(by, held); err != nil {
-			t.Errorf("number %d of a member: %v", n, err)
-		}
-		held.records[by.ID()] = by.Header()
-	}
-	x.parent.people(roll.Pending, "grace")
-	r := x.parent.w.Record("grace", protocol.Claim, map[string]int{}, statetest.How{})
-	if x.parent.s.Receive(r, x.parent.held) == nil {
-		t.Error("kept where there is no parent")
-	}
+	x.claims("eve", true, "claim")
 }
 
 // The law of the split: whatever is done and in whatever order, once everybody
@@ -355,7 +349,7 @@ func TestSplitLaw(t *testing.T) {
 				case 2:
 					there = append(there, x.parent.w.Approve("alice", n, statetest.How{}))
 				case 3:
-					here = append(here, x.fork.claim(n, x.parent, rapid.SampledFrom(names).Draw(rt, "whose"), x.certified()))
+					here = append(here, x.fork.claim("dana", x.parent, rapid.SampledFrom(names).Draw(rt, "whose"), x.certified()))
 				}
 			}
 			x.parent.cover(there...)
@@ -364,7 +358,7 @@ func TestSplitLaw(t *testing.T) {
 		x.parent.cover()
 		var all []*protocol.Record
 		for _, n := range names {
-			all = append(all, x.fork.claim(n, x.parent, n, x.certified()))
+			all = append(all, x.fork.claim("dana", x.parent, n, x.certified()))
 		}
 		x.fork.cover(all...)
 		here, there := x.fork.s.Abroad().Split(), abroad.Moved(x.parent.s.Roll(), x.fork.w.Genesis.ID(), x.at)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
@@ -69,18 +68,10 @@ func (s *State) Receive(r *protocol.Record, held Holdings) error {
 		case roll.Full:
 			return true
 		case roll.Pending, roll.Suspended, roll.Frozen:
-			return r.Kind() == protocol.Leave || standing == roll.Pending && s.mayClaim(r) ||
-				roll.Voices(r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
+			return r.Kind() == protocol.Leave || roll.Voices(r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
 		}
 		return false
 	})
-}
-
-// mayClaim reports whether somebody pending may say that they left the parent
-// for here: a few times, since each such record is large.
-func (s *State) mayClaim(r *protocol.Record) bool {
-	_, _, fork := s.abroad.Parent()
-	return fork && r.Kind() == protocol.Claim && r.Header().Seq <= abroad.MaxPendingSeq
 }
 
 type receipt struct {

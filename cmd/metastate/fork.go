@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metastate-p2p/metastate/node"
+	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+)
+
+func (a *app) forkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "fork NAME", Short: "Found a metastate from the latest checkpoint of one",
+		Long: "Found a metastate from the latest checkpoint of one that you are a member of, with its\n" +
+			"charter or another. Who leaves that one for it takes standing and a share along:\n" +
+			"metastate join LINK, then metastate leave --to NAME",
+		Args: arguments(1, 1),
+	}
+	req := node.FoundRequest{}
+	var file string
+	f := c.Flags()
+	f.StringVar(&req.Template, "template", "", "charter to begin with in place of the parent's: metastate charter templates lists them")
+	f.StringVar(&file, "charter", "", "file of a charter of your own, in YAML")
+	f.StringVar(&req.As, "as", founderName, "what you are called there")
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if strings.TrimSpace(args[0]) == "" {
+			return usage(c, "the name is empty: %s", c.UseLine())
+		}
+		if err := oneOf(c, "template", "charter"); err != nil {
+			return err
+		}
+		if err := checkAs(c, req.As); err != nil {
+			return err
+		}
+		if req.Template != "" {
+			if _, err := builtIn(req.Template); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (v node.Forked, err error) {
+		req.Name = args[0]
+		if file != "" {
+			if req.Charter, _, err = readCharter(file); err != nil {
+				return v, err
+			}
+		}
+		return unlocking(a, func(pass []byte) (node.Forked, error) {
+			req.Passphrase = pass
+			return n.In(a.opts.metastate).Fork(ctx, req)
+		})
+	}, func(p *page, v node.Forked) {
+		p.line("%s", v.Link)
+		if p.plain {
+			return
+		}
+		p.line("")
+		p.fields("metastate", v.Metastate.String(), "you are", v.Persona.String(), "parent", v.Parent.Metastate.String(),
+			"founded from", fmt.Sprintf("checkpoint %d, %s", v.Parent.Height, v.Parent.ID))
+		p.line("")
+		p.line("next: hand it over; who comes along runs: metastate join LINK, then metastate leave --to %s", quote(req.Name))
+	})
+}
+
+// leaveTo leaves, for a fork if one is given.
+func (a *app) leaveTo(ctx context.Context, n *httpapi.Client, req node.LeaveRequest) (node.RecordRef, error) {
+	question := "Leave for good? Coming back takes a new admission."
+	if req.To != "" {
+		question = "Leave for good, and take standing and share to " + req.To + "? It can't be taken back."
+	}
+	if err := a.confirm(question); err != nil {
+		return node.RecordRef{}, err
+	}
+	if req.To != "" {
+		return n.In(a.opts.metastate).LeaveTo(ctx, req)
+	}
+	return n.In(a.opts.metastate).Leave(ctx)
+}
+
+func (a *app) splitCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "split [FORK]", Short: "Show who moved between a metastate and its fork",
+		Long: "Show who moved between a metastate and its fork: in the fork by what was claimed, in\n" +
+			"its parent, with FORK, by who left for it. Once all have claimed it is the same.",
+		Args: arguments(0, 1),
+	}
+	var height uint64
+	c.Flags().Uint64Var(&height, "height", 0, "of the checkpoint that the fork was founded from, where this node has no part in it")
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Split, error) {
+		return n.In(a.opts.metastate).Split(ctx, strings.Join(args, ""), height)
+	}, func(p *page, v node.Split) {
+		var rows [][]string
+		for _, m := range v.Moved {
+			rows = append(rows, []string{yesNo(m.Share), m.From.String(), m.To.String()})
+		}
+		p.fields("parent", v.Parent.String(), "fork", v.Fork.String(), "founded from", "checkpoint "+strconv.FormatUint(v.Height, 10))
+		p.table("Nobody moved yet.", []string{"SHARE", "FROM", "TO"}, rows)
+	})
+}
+
+func (a *app) claimCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "claim FILE", Short: "Bring to a fork the proof that somebody left its parent for it",
+		Long: "Bring to a fork the proof that somebody left its parent for it, made there with roll\n" +
+			"prove. A node that takes part in both does it by itself.",
+		Args: arguments(1, 1),
+	}
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.RecordRef, err error) {
+		f, err := openFile(args[0])
+		if err != nil {
+			return r, err
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, checkpoint.MaxStanding+1))
+		if err != nil {
+			return r, fmt.Errorf("reading %s: %w", args[0], err)
+		}
+		return n.In(a.opts.metastate).Claim(ctx, b)
+	}, showRecord("The claim is made."))
+}
