@@ -16,8 +16,8 @@ func (a *app) benchCommands() *cobra.Command {
 		"bench", "Measure this machine, each figure beside its bound",
 		a.benchCommand("verify", "Measure reading and verifying records", ""),
 		a.benchCommand("store", "Measure durable appends", "The files are written where the system keeps temporary ones (TMPDIR).\n"),
-		a.benchCommand("advance", "Measure what one record costs as a community grows",
-			"--records is the longest history that it compares, 1000000 by default: that\ntakes a minute or two to make and 1.2 GB of memory.\n"),
+		a.benchCommand("advance", "Measure what a record costs as a community grows, and its way to finality",
+			"--records is the longest history that it compares, 1000000 by default: that\ntakes a minute or two to make and 1.2 GB of memory. Files are written where the\nsystem keeps temporary ones (TMPDIR).\n"),
 		a.benchCommand("sync", "Measure a node that catches up with another on loopback",
 			"The files are written where the system keeps temporary ones (TMPDIR).\n"),
 	)

@@ -6,6 +6,7 @@ import "context"
 // that are measured on the same thing.
 var bars = [...]func(context.Context, Options, *report) error{
 	inserts,
+	finality,
 }
 
 // advance measures how what a node does for one record, or holds for one

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// MaxRuns is the most runs of a benchmark: each casts a voter's next ballots,
-// up to mendTries of them, and a voter's ballots are numbered up to 64.
+// MaxRuns is the most runs of a benchmark: each casts a voter's next ballots, at
+// most three of them, and a voter's ballots are numbered up to 64.
 const MaxRuns = 20
 
 // Options say how much to measure. Zero fields take the benchmark's defaults.

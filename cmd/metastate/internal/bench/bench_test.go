@@ -36,7 +36,7 @@ var keys = map[string]struct{ median, ratios []string }{
 	"advance": {
 		[]string{
 			"advanceMicros20", "advanceMicros40", "ancientMicros20", "ancientMicros40",
-			"checkpointMicros20", "checkpointMicros40", "rollMegabytes5", "rootMicros20", "rootMicros40",
+			"checkpointMicros20", "checkpointMicros40", "finalMillis", "finalMostMillis", "rollMegabytes5", "rootMicros20", "rootMicros40",
 		},
 		[]string{"advance40", "ancient40", "checkpoint40", "root40"},
 	},
