@@ -29,6 +29,18 @@ type Status struct {
 	History     HistoryStatus `json:"history"`
 	Trouble     string        `json:"trouble,omitempty"` // why finality stopped, in words
 	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member
+	// Lapsed are this device's records of late that could not become final.
+	Lapsed []LapsedRecord `json:"lapsed,omitempty"`
+}
+
+// A LapsedRecord is one that waited too long, or rested on another's that can't
+// become final.
+type LapsedRecord struct {
+	Record string      `json:"record"`
+	Kind   string      `json:"kind"`
+	At     time.Time   `json:"at"`             // when it was given up
+	Again  protocol.ID `json:"again,omitzero"` // the record that says the same anew
+	Why    string      `json:"why,omitempty"`  // there is none, in words
 }
 
 // HistoryStatus is how much of the past a node holds.

@@ -61,7 +61,7 @@ func (w *realm) ledger() *ledger {
 	if err := st.Commit(w.founded); err != nil {
 		w.t.Fatal(err)
 	}
-	l, err := openLedger(w.f.genesis.ID(), st, slog.New(slog.DiscardHandler), func() {})
+	l, err := openLedger(w.f.genesis.ID(), w.device.Public(), st, slog.New(slog.DiscardHandler), func() {})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -161,11 +161,11 @@ func TestPoolForgets(t *testing.T) {
 	r := w.proposal(l, "x")
 	var p pool
 	for range 1000 {
-		p.add(r, &state.Missing{Records: []protocol.ID{random32(), random32()}})
-		p.add(r, &state.Missing{Checkpoint: 7})
+		p.add(r, &state.Missing{Records: []protocol.ID{random32(), random32()}}, w.device.Public())
+		p.add(r, &state.Missing{Checkpoint: 7}, w.device.Public())
 	}
-	if len(p.waiters) != 0 || len(p.heights) != 1 || len(p.heights[7]) != 1 || p.order.Len() != 1 {
-		t.Errorf("holds %d waiters, %d heights, %d in order", len(p.waiters), len(p.heights), p.order.Len())
+	if len(p.waiters) != 0 || len(p.heights) != 1 || len(p.heights[7]) != 1 {
+		t.Errorf("holds %d waiters, %d heights", len(p.waiters), len(p.heights))
 	}
 	if got := p.releaseHeight(6); len(got) != 0 {
 		t.Error("released before its checkpoint")
@@ -182,13 +182,13 @@ func TestPoolKeepsWhatIsNext(t *testing.T) {
 	l := w.ledger()
 	var p pool
 	first := w.proposal(l, "first")
-	p.add(first, &state.Missing{Checkpoint: 2})
+	p.add(first, &state.Missing{Checkpoint: 2}, w.device.Public())
 	missing := make([]protocol.ID, 1<<14)
 	for i := range missing {
 		missing[i] = random32()
 	}
 	for i := range 20 { // each as dear as 4 MiB
-		p.add(w.proposal(l, strings.Repeat("x", i+1)), &state.Missing{Checkpoint: uint64(3 + i), Records: missing})
+		p.add(w.proposal(l, strings.Repeat("x", i+1)), &state.Missing{Checkpoint: uint64(3 + i), Records: missing}, w.device.Public())
 	}
 	for h := uint64(2); h < 15; h++ {
 		if len(p.heights[h]) == 0 {

@@ -185,7 +185,7 @@ func TestFinalIsStored(t *testing.T) {
 	if d := w.deliver(l, z); d.waiting != 1 || l.tip.Ref() != b.Tip.Ref() || seen == 0 {
 		t.Fatalf("%+v, at checkpoint %d, seen %d", d, l.tip.Ref().Height, seen)
 	}
-	again, err := openLedger(l.metastate, l.store, l.log, func() {})
+	again, err := openLedger(l.metastate, l.own, l.store, l.log, func() {})
 	if err != nil || again.tip.Ref() != b.Tip.Ref() {
 		t.Fatalf("after a restart at checkpoint %d: %v", again.tip.Ref().Height, err)
 	}

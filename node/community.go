@@ -28,6 +28,7 @@ const (
 	privBinding      = "binding/"       // a peer's signed binding, by device
 	privVotes        = "agree/"         // what a clerk signed, by height
 	privEvidence     = "evidence/"      // two messages of a clerk that can't both be honest
+	privLapsed       = "lapsed/"        // what became of an own record that can't become final, by its id
 	privDisputed     = "disputed/"      // a certificate that stopped finality
 	privDisputedList = "disputed-list/" // a list of ids that such a certificate names
 )
@@ -101,7 +102,7 @@ func (c *Community) start() error {
 
 // activate begins life as a member.
 func (c *Community) activate(secret [32]byte) error {
-	l, err := openLedger(c.id, c.store, c.log, c.changed)
+	l, err := openLedger(c.id, c.key.Public(), c.store, c.log, c.changed)
 	if err != nil {
 		return err
 	}
@@ -148,6 +149,7 @@ func (c *Community) activate(secret [32]byte) error {
 		}
 	}
 	c.wg.Go(func() { k.run(c.ctx) })
+	c.wg.Go(c.renew)
 	c.wg.Go(c.keepBook)
 	return c.openLobby()
 }

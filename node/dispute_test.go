@@ -37,7 +37,7 @@ func (s *shelf) open(prepare func(*store.Store) error) {
 		err = prepare(st)
 	}
 	if err == nil {
-		s.ledger, err = openLedger(s.f.genesis.ID(), st, slog.New(slog.DiscardHandler), func() {})
+		s.ledger, err = openLedger(s.f.genesis.ID(), s.device.Public(), st, slog.New(slog.DiscardHandler), func() {})
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -127,7 +127,7 @@ func TestConflictStopsFinality(t *testing.T) {
 	if s.Snapshot().Trouble != nil || len(s.ledger.store.PrivateKeys(privDisputed)) != 0 {
 		t.Fatal("stopped by what no quorum signed")
 	}
-	s.realm.deliver(s.ledger, s.proposal(s.ledger, "y")) // a rival of x; there is work
+	s.took(s.ledger, 1, s.follows(s.ledger, "y", 1, x.ID(), x.ID())) // there is work
 	if !s.hasWork() {
 		t.Fatal("nothing to cover")
 	}

@@ -390,6 +390,7 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	if !slices.Equal(l.tip.Clerks(), next.Tip.Clerks()) {
 		l.turns = append(l.turns, next.Tip.Ref().Height)
 	}
+	oldest := l.tip.State().Oldest()
 	l.tip = next.Tip
 	l.heights = append(l.heights, next.Tip.Ref().ID)
 	l.snap, l.back = nil, 0
@@ -397,17 +398,20 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 		l.settle(r)
 	}
 	clear(l.needed)
+	l.spend(recs, next.Verdicts)
 	for _, poll := range next.Tip.State().Decisions().JustClosed() {
 		// Closed polls are not compared any more: nodes that met different late
 		// ballots, or hold no history, are equal.
 		delete(l.sets, poll)
 		l.stale[poll] = true
+		delete(l.spent, poll)
 		for _, r := range l.open {
 			if r.Header().Subject == poll {
 				l.settle(r.Record)
 			}
 		}
 	}
+	l.lapse(recs, l.tip.State().Oldest() > oldest)
 	ready := l.pending.releaseHeight(l.tip.Ref().Height)
 	for _, r := range recs {
 		ready = append(ready, l.pending.release(r.ID())...)

@@ -16,6 +16,7 @@ type holdings struct {
 	headers map[protocol.ID]protocol.Header    // of control records
 	open    map[protocol.ID]*held              // not covered
 	places  map[place]int                      // open records at each place of a chain
+	spent   map[protocol.ID]map[place]bool     // places of open polls whose covered ballot doesn't count
 	ends    map[identity.PublicKey]protocol.ID // last control record of each chain
 	heads   map[protocol.ID]bool               // control records that nothing follows
 	sets    map[protocol.ID]merkle.Set         // ids, by subject; zero: control
@@ -26,7 +27,8 @@ type holdings struct {
 func newHoldings() holdings {
 	return holdings{
 		headers: map[protocol.ID]protocol.Header{}, open: map[protocol.ID]*held{}, places: map[place]int{},
-		ends: map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
+		spent: map[protocol.ID]map[place]bool{},
+		ends:  map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
 		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{},
 	}
 }
@@ -45,7 +47,14 @@ type place struct {
 	seq     uint64
 }
 
-func placeOf(h protocol.Header) place { return place{h.Key, h.Subject, h.Seq} }
+// placeOf is a record's place. A founding key brings in one founder, so that
+// is a place too, whatever persona's key signs.
+func placeOf(h protocol.Header) place {
+	if h.Kind == protocol.Inception && len(h.Cosigners) > 0 {
+		return place{key: h.Cosigners[0]}
+	}
+	return place{h.Key, h.Subject, h.Seq}
+}
 
 // Header is the header of a held control record.
 func (x *holdings) Header(id protocol.ID) (protocol.Header, bool) {

@@ -9,9 +9,8 @@ import (
 )
 
 // A newcomer's key signs two rivals that follow the grant inside the admission.
-// The node that hears of the second after the first is final holds it like one
-// that heard before: or their sets would differ for good, and whoever names it
-// as a parent would be heard by only some.
+// The node that hears of the second after the first is final refuses it, and one
+// that heard before drops it then: or their sets would differ for good.
 func TestLateRivalInsideAdmission(t *testing.T) {
 	na, nb := mustOpen(t, Config{Ephemeral: true, Listen: []string{"/ip4/127.0.0.1/tcp/0"}}), mustOpen(t, Config{Ephemeral: true, Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
 	a := foundAs(t, na, "Free Coders", "Anna")
@@ -36,8 +35,18 @@ func TestLateRivalInsideAdmission(t *testing.T) {
 		t.Fatal(d, err)
 	}
 	await(t, a, "the first is final", func() bool { return a.Snapshot().Final.Roll().Member(m.Persona).Keys.Chain.Next == 3 })
-	if d, err := a.book().deliver([][]byte{late.Inner()}); err != nil || d.taken != 1 {
+	if d, err := a.book().deliver([][]byte{late.Inner()}); err != nil || len(d.refused) != 1 {
 		t.Errorf("the second, heard of late: %+v, %v", d, err)
+	}
+	l := b.book() // as if it had heard before
+	await(t, b, "the first is final", func() bool { return b.Snapshot().Final.Roll().Member(m.Persona).Keys.Chain.Next == 3 })
+	l.mu.Lock()
+	l.add(late, time.Now())
+	l.lapse([]*protocol.Record{early}, false)
+	held := l.holds(late)
+	l.mu.Unlock()
+	if held {
+		t.Error("who held the second holds it still")
 	}
 	await(t, a, "nothing is left over", func() bool { return len(a.Snapshot().Open) == 0 })
 }

@@ -25,17 +25,19 @@ type ledger struct {
 	store     *store.Store
 	log       *slog.Logger
 	now       func() time.Time
+	own       identity.PublicKey   // this node's device
 	changed   func()               // called without mu after anything was taken in
 	begun     atomic.Pointer[base] // what it began with in place of history; nil: the genesis
 	snapshots snapshots            // taken for others
 	restoring restoring            // on its way here
 
 	mu       sync.Mutex
-	holdings           // guarded by mu, like all below
-	finality           //
-	pending  pool      // records that wait for others
-	recent   bool      // history before the base is not wanted
-	snap     *Snapshot // the view of what is held; nil if out of date
+	holdings                    // guarded by mu, like all below
+	finality                    //
+	pending  pool               // records that wait for others
+	lapsed   []*protocol.Record // signed by own, dropped, and not dealt with
+	recent   bool               // history before the base is not wanted
+	snap     *Snapshot          // the view of what is held; nil if out of date
 }
 
 // A Snapshot is a metastate as this node sees it. It is immutable.
@@ -47,10 +49,11 @@ type Snapshot struct {
 	Trouble error                            // why finality stopped, nil if it has not
 }
 
-// openLedger replays a store. The store must hold at least the genesis.
-func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, changed func()) (*ledger, error) {
+// openLedger replays a store, which must hold at least the genesis. own is this
+// node's device.
+func openLedger(metastate protocol.ID, own identity.PublicKey, st *store.Store, log *slog.Logger, changed func()) (*ledger, error) {
 	l := &ledger{
-		metastate: metastate, store: st, log: log, now: time.Now, changed: changed,
+		metastate: metastate, own: own, store: st, log: log, now: time.Now, changed: changed,
 		holdings: newHoldings(), finality: newFinality(),
 	}
 	inner, err := st.Get(metastate)
@@ -77,6 +80,7 @@ func openLedger(metastate protocol.ID, st *store.Store, log *slog.Logger, change
 			return nil, err
 		}
 	}
+	l.lapse(nil, true) // what was dropped before the snapshot that it began with
 	l.disputed()
 	return l, nil
 }
@@ -288,8 +292,20 @@ func (l *ledger) wait(r *protocol.Record, missing *state.Missing, d *delivery) {
 			l.seek(id)
 		}
 	}
-	l.pending.add(r, missing)
+	l.pending.add(r, missing, l.waiter(r))
 	d.waiting++
+}
+
+// waiter is for whom a record waits, as its share of what may: its key if that is
+// known to speak for somebody, else one for all others, since anyone can make
+// keys. Caller holds mu.
+func (l *ledger) waiter(r *protocol.Record) identity.PublicKey {
+	h := r.Header()
+	m, d := l.tip.State().Roll().Member(h.Persona), l.tip.State().Roll().Device(h.Key)
+	if d != nil && d.Persona == h.Persona || m != nil && m.Keys.Key == h.Key {
+		return h.Key
+	}
+	return identity.PublicKey{}
 }
 
 // overlay is the ledger with records that are about to be stored.
@@ -308,7 +324,7 @@ func (o overlay) add(r *protocol.Record) {
 // enough of what the device did.
 func (o overlay) third(r *protocol.Record) bool {
 	at := placeOf(r.Header())
-	return o.places[at]+o.rivals[at] >= 2
+	return o.places[at]+o.rivals[at] >= 2 || o.spent[at.subject][at]
 }
 
 func (o overlay) Header(id protocol.ID) (protocol.Header, bool) {

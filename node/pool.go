@@ -1,11 +1,13 @@
 package node
 
 import (
-	"container/list"
+	"cmp"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -19,36 +21,38 @@ const (
 )
 
 // A pool holds verified records until what they wait for is held. It is
-// bounded. When it is full, those go that cite the latest checkpoints, so that
-// a node that catches up keeps what it needs first; then the oldest. Sync
+// bounded. When it is full, whoever fills most of it loses first, so that nobody
+// crowds out others; and of theirs those go that cite the latest checkpoints, so
+// that a node that catches up keeps what it needs first, then the oldest. Sync
 // brings them again. Its owner locks.
 type pool struct {
 	records map[protocol.ID]*waiting
 	waiters map[protocol.ID]map[protocol.ID]bool // what is missing → who waits for it
 	heights map[uint64]map[protocol.ID]bool      // checkpoint cited → who waits for it
-	order   list.List                            // of *waiting, by arrival
+	came    uint64                               // records so far
 	size    int
 }
 
 // A waiting record is one in a pool, with what it waits for.
 type waiting struct {
 	*protocol.Record
+	share   identity.PublicKey // whose it is
 	missing []protocol.ID
 	height  uint64 // 0: no checkpoint
-	at      *list.Element
+	came    uint64 // rises
 }
 
 func (w *waiting) cost() int { return len(w.Inner()) + waitCost*(1+len(w.missing)) }
 
-// add takes in a record, or renews what it waits for.
-func (p *pool) add(r *protocol.Record, missing *state.Missing) {
+// add takes in a record as part of a share, or renews what it waits for.
+func (p *pool) add(r *protocol.Record, missing *state.Missing, share identity.PublicKey) {
 	p.remove(r.ID())
 	if p.records == nil {
 		p.records, p.waiters = map[protocol.ID]*waiting{}, map[protocol.ID]map[protocol.ID]bool{}
 		p.heights = map[uint64]map[protocol.ID]bool{}
 	}
-	w := &waiting{Record: r, missing: missing.Records, height: missing.Checkpoint}
-	w.at = p.order.PushBack(w)
+	p.came++
+	w := &waiting{Record: r, share: share, missing: missing.Records, height: missing.Checkpoint, came: p.came}
 	p.records[r.ID()] = w
 	p.size += w.cost()
 	for _, id := range w.missing {
@@ -78,18 +82,36 @@ func untie[K comparable](m map[K]map[protocol.ID]bool, key K, id protocol.ID) {
 // evict makes room for an eighth more, so that it is seldom called.
 func (p *pool) evict() {
 	const enough = maxPending - maxPending/8
-	heights := slices.Sorted(maps.Keys(p.heights))
-	for _, h := range slices.Backward(heights) {
-		for id := range p.heights[h] {
-			if p.size <= enough {
-				return
+	shares, sizes := map[identity.PublicKey][]*waiting{}, map[identity.PublicKey]int{}
+	for _, w := range p.records {
+		shares[w.share] = append(shares[w.share], w)
+		sizes[w.share] += w.cost()
+	}
+	level := fair(slices.Sorted(maps.Values(sizes)), enough)
+	for share, list := range shares {
+		slices.SortFunc(list, func(a, b *waiting) int {
+			return cmp.Or(cmp.Compare(b.height, a.height), cmp.Compare(a.came, b.came))
+		})
+		for _, w := range list {
+			if sizes[share] <= level {
+				break
 			}
-			p.remove(id)
+			sizes[share] -= w.cost()
+			p.remove(w.ID())
 		}
 	}
-	for p.size > enough {
-		p.remove(p.order.Front().Value.(*waiting).ID())
+}
+
+// fair is the size that nobody may be over so that all, by rising size, fit.
+func fair(sizes []int, room int) int {
+	for i, size := range sizes {
+		level := room / (len(sizes) - i)
+		if size > level {
+			return level
+		}
+		room -= size
 	}
+	return math.MaxInt
 }
 
 // get is a waiting record, nil if it is not in the pool.
@@ -129,7 +151,6 @@ func (p *pool) remove(id protocol.ID) {
 		return
 	}
 	delete(p.records, id)
-	p.order.Remove(w.at)
 	p.size -= w.cost()
 	for _, m := range w.missing {
 		untie(p.waiters, m, id)

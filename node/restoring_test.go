@@ -45,7 +45,7 @@ func seek(t *testing.T, of *Community, known protocol.Ref) *seeker {
 // restart is what a node does after kill -9.
 func (s *seeker) restart() {
 	s.t.Helper()
-	l, err := openLedger(s.of.id, s.st, s.of.log, func() {})
+	l, err := openLedger(s.of.id, s.of.key.Public(), s.st, s.of.log, func() {})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -203,7 +203,7 @@ func (h *home) finalise() {
 // open takes up what a store holds, as a node does that starts.
 func (h *home) open(st *store.Store) {
 	c := newCommunity(h.daily, st, network{}, h.log)
-	l, err := openLedger(c.id, st, h.log, c.changed)
+	l, err := openLedger(c.id, c.key.Public(), st, h.log, c.changed)
 	if err != nil {
 		h.t.Fatal(err)
 	}

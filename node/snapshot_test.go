@@ -181,7 +181,7 @@ func digest(t *testing.T, c *Community) [32]byte {
 // reopened requires that the store has all of it: what a restart finds.
 func reopened(t *testing.T, c *Community, began uint64) {
 	t.Helper()
-	l, err := openLedger(c.id, c.store, c.log, func() {})
+	l, err := openLedger(c.id, c.key.Public(), c.store, c.log, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,6 +130,7 @@ func (c *Community) Status() Status {
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()
 	}
+	out.Lapsed = c.book().lapses()
 	return out
 }
 

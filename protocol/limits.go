@@ -19,6 +19,16 @@ const (
 	// may cite one and the same checkpoint.
 	QuotaPerCheckpoint = 64
 
+	// WindowDays is G: how long after a checkpoint was followed by the next a
+	// control record may still cite it, in days of checkpoint time.
+	WindowDays = 30
+	// MaxAhead is how far a record's seq may be above what is final of its
+	// chain, and DailyRecords and DailyKeyRecords how far a device's and a
+	// persona key's chain may come in one day of checkpoint time.
+	MaxAhead        = 256
+	DailyRecords    = 1024
+	DailyKeyRecords = 16
+
 	defaultPayload = 16 << 10
 	bigPayload     = 60 << 10
 

@@ -110,6 +110,13 @@ func showStatus(p *page, v httpapi.StatusList) {
 		if s.Trouble != "" {
 			pairs = append(pairs, "trouble", s.Trouble)
 		}
+		for _, r := range s.Lapsed {
+			what := "it was signed anew: " + r.Again.String()
+			if r.Again.IsZero() {
+				what = "it was not signed anew: " + r.Why
+			}
+			pairs = append(pairs, "lapsed", fmt.Sprintf("your %s of before %s could not become final; %s", r.Kind, r.At.Format(time.DateOnly), what))
+		}
 		p.fields(pairs...)
 	}
 }

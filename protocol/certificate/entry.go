@@ -10,7 +10,7 @@ import (
 )
 
 // MaxSections is the longest encoding of a state's map of sections, in bytes.
-const MaxSections = 1 << 10
+const MaxSections = 2 << 10
 
 // ErrProof is wrapped when an entry is not shown to be in a state.
 var ErrProof = errors.New("the proof does not hold")

@@ -108,7 +108,7 @@ func (f *fold) personaChains() {
 		case r.Kind() == protocol.Revoke && f.verdicts[r.ID()].Stands:
 			if m := f.s.Member(h.Persona); h.Key == m.Keys.Key && h.Seq == m.Keys.Chain.Next && h.Prev == m.Keys.Chain.Head {
 				c := *m
-				c.Keys.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
+				c.Keys.Chain = m.Keys.Chain.past(r, f.Step.AsOf)
 				f.s = f.s.put(&c)
 			}
 		}
@@ -149,7 +149,7 @@ func (f *fold) granted(m *Member, r *protocol.Record) (*Member, keyedDevice, pro
 		return m, keyedDevice{}, noPower(r, "A device key is granted once, and by one record at each place of the chain.")
 	}
 	c := *m
-	c.Keys.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
+	c.Keys.Chain = m.Keys.Chain.past(r, f.Step.AsOf)
 	c.Devices = slices.DeleteFunc(slices.Clone(m.Devices), func(k identity.PublicKey) bool { return !f.s.Device(k).Live(f.AsOf) })
 	if len(c.Devices) >= MaxDevices {
 		return m, keyedDevice{}, noPower(r, "A persona has at most eight live devices.")
@@ -194,18 +194,26 @@ func rivalGrants(records []*protocol.Record) map[protocol.ID]bool {
 	return rivals
 }
 
-// advanceChains moves each device's chain to the last record of it that the
-// step covers, whatever the record's effect. A device's chain begins once its
-// grant is final.
+// advanceChains moves each chain to the last record of it that the step covers,
+// whatever the record's effect, so that a place that is final is so for good. A
+// device's chain begins once its grant is final.
 func (f *fold) advanceChains() {
 	for _, r := range f.Records {
 		h := r.Header()
+		if r.Kind() == protocol.Grant || r.Kind() == protocol.Revoke {
+			if m := f.s.Member(h.Persona); m != nil && m.Keys.Key == h.Key && h.Seq >= m.Keys.Chain.Next {
+				c := *m
+				c.Keys.Chain = m.Keys.Chain.past(r, f.Step.AsOf)
+				f.s = f.s.put(&c)
+			}
+			continue
+		}
 		d := f.s.Device(h.Key)
 		if f.Base.Device(h.Key) == nil || h.Seq < d.Chain.Next || d.Forked {
 			continue
 		}
 		c := *d
-		c.Chain = Chain{Next: h.Seq + 1, Head: r.ID()}
+		c.Chain = d.Chain.past(r, f.Step.AsOf)
 		f.s.devices = f.s.devices.Put(h.Key, &c)
 	}
 }

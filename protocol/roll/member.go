@@ -114,6 +114,34 @@ type Holding struct {
 type Chain struct {
 	Next uint64      `cbor:"n"` // seq of the next record
 	Head protocol.ID `cbor:"h,omitzero"`
+	// Day is the day of checkpoint time on which the chain last moved, and
+	// Start its Next when that day began.
+	Day   int64  `cbor:"d,omitempty"`
+	Start uint64 `cbor:"s,omitempty"`
+}
+
+// secondsPerDay divides checkpoint time into days, counted from 1970.
+const secondsPerDay = 24 * 60 * 60
+
+// past moves the chain past r at checkpoint time asOf.
+func (c Chain) past(r *protocol.Record, asOf int64) Chain {
+	next := Chain{Next: r.Header().Seq + 1, Head: r.ID(), Day: asOf / secondsPerDay, Start: c.Next}
+	if c.Day == next.Day {
+		next.Start = c.Start
+	}
+	return next
+}
+
+// Room reports whether a record of the chain at seq may wait to be covered when
+// checkpoint time is asOf: its place is not final, it is not too far ahead of
+// what is, and within the daily number (SPEC §4.1). Once there is room at a
+// place, there is until it is final.
+func (c Chain) Room(seq uint64, asOf int64, daily uint64) bool {
+	start := c.Next
+	if c.Day == asOf/secondsPerDay {
+		start = c.Start
+	}
+	return seq >= c.Next && seq < min(c.Next+protocol.MaxAhead, start+daily)
 }
 
 // Standing is the persona's latest standing.

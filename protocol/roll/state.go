@@ -142,9 +142,10 @@ func (s State) Invites() iter.Seq2[protocol.ID, *Invite] {
 // signatures are numbered.
 func (s State) Clerks() []Clerkship { return s.clerks }
 
-// Founding reports whether key is one of the genesis's founding keys.
-func (s State) Founding(key identity.PublicKey) bool {
-	return slices.ContainsFunc(s.founders, func(f founder) bool { return f.Key == key })
+// Awaits reports whether key is one of the genesis's founding keys that brought
+// in nobody yet.
+func (s State) Awaits(key identity.PublicKey) bool {
+	return slices.ContainsFunc(s.founders, func(f founder) bool { return f.Key == key && f.Persona.IsZero() })
 }
 
 // Motion is the act of that record while it waits for endorsements, else nil.

@@ -41,6 +41,7 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 	}
 	next := *s
 	next.height, next.asOf = at.Height, at.AsOf
+	next.window = slide(s.window, at.Height, at.AsOf)
 
 	records, verdicts := s.own(step.Records)
 	o := order(records)

@@ -57,21 +57,34 @@ func (s *State) Receive(r *protocol.Record, held Holdings) error {
 	if r.Plane() == protocol.Bulk {
 		return c.bulk()
 	}
+	if err := c.author(); err != nil { // before its ancestors: what can't be taken must not wait
+		return err
+	}
+	if err := c.room(); err != nil {
+		return err
+	}
 	if err := c.ancestors(); err != nil {
 		return err
 	}
-	if r.Kind().ByPersona() {
-		return c.personaKeys()
-	}
-	return c.device(func(m *roll.Member) bool {
-		switch standing := m.StandingAt(c.h.Checkpoint.Height); standing {
-		case roll.Full:
-			return true
-		case roll.Pending, roll.Suspended, roll.Frozen:
-			return r.Kind() == protocol.Leave || roll.Voices(r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
-		}
+	return c.founder()
+}
+
+// Lapsed reports whether a control record that is held and not covered can't be
+// any more: Receive would refuse it now, and at every later checkpoint. Whoever
+// holds it drops it, and with it what names it as before it (SPEC §4.1).
+func (s *State) Lapsed(r *protocol.Record) bool {
+	c := receipt{s: s, r: r, h: r.Header()}
+	switch {
+	case r.Plane() == protocol.Bulk || r.Kind() == protocol.Genesis || c.h.Checkpoint.Height > s.height:
 		return false
-	})
+	case r.Kind() == protocol.Inception:
+		return c.author() != nil
+	case r.Kind().ByPersona(): // of another key, it may be the next
+		chain, _, ok := c.chain()
+		return c.tooOld() || ok && c.h.Seq < chain.Next
+	}
+	chain, _, ok := c.chain()
+	return c.tooOld() || c.author() != nil || ok && c.h.Seq < chain.Next
 }
 
 type receipt struct {
@@ -93,6 +106,9 @@ func (c *receipt) checkpoint() error {
 			return nil
 		}
 		return c.refuse("it cites no checkpoint")
+	}
+	if c.tooOld() {
+		return c.refuse("it cites a checkpoint older than %d days; it must be signed again", protocol.WindowDays)
 	}
 	if at.Height > c.s.height {
 		return &Missing{Checkpoint: at.Height}
@@ -145,7 +161,7 @@ func (c *receipt) ancestors() error {
 // cites that one or a later one.
 func (c *receipt) follows() bool {
 	end, ok := c.s.roll.Chain(c.h.Persona, c.h.Key)
-	return ok && end == roll.Chain{Next: c.h.Seq, Head: c.h.Prev} && c.h.Checkpoint.Height >= c.held.Began()
+	return ok && end.Next == c.h.Seq && end.Head == c.h.Prev && c.h.Checkpoint.Height >= c.held.Began()
 }
 
 // Continues reports whether a record is by a persona's key, and the first after
@@ -176,12 +192,72 @@ func (c *receipt) quota(prev protocol.Header) error {
 	return nil
 }
 
+// tooOld reports whether the record cites a checkpoint from before the window.
+// Ballots may until their poll closes.
+func (c *receipt) tooOld() bool {
+	return c.r.Plane() == protocol.Control && c.h.Checkpoint.Height < c.s.Oldest() && c.h.Checkpoint != (protocol.Ref{})
+}
+
+// author requires that whoever signed a control record may add it to their
+// chain. It asks nothing of what is held.
+func (c *receipt) author() error {
+	if c.r.Kind().ByPersona() {
+		return c.personaKeys()
+	}
+	err := c.device(func(m *roll.Member) bool {
+		switch standing := m.StandingAt(c.h.Checkpoint.Height); standing {
+		case roll.Full:
+			return true
+		case roll.Pending, roll.Suspended, roll.Frozen:
+			return c.r.Kind() == protocol.Leave || roll.Voices(c.r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	if c.s.roll.Device(c.h.Key).Forked {
+		return c.refuse("its device signed two records in one place")
+	}
+	return nil
+}
+
+// chain is the final chain that a record's key goes on with, and how far it may
+// come in a day; ok is false if there is none.
+func (c *receipt) chain() (chain roll.Chain, daily uint64, ok bool) {
+	if !c.r.Kind().ByPersona() {
+		if d := c.s.roll.Device(c.h.Key); d != nil {
+			return d.Chain, protocol.DailyRecords, true
+		}
+		return chain, 0, false
+	}
+	m := c.s.roll.Member(c.h.Persona)
+	if m == nil || m.Keys.Key != c.h.Key {
+		return chain, 0, false
+	}
+	return m.Keys.Chain, protocol.DailyKeyRecords, true
+}
+
+// room requires that a record's place is one that its chain may come to now.
+func (c *receipt) room() error {
+	chain, daily, ok := c.chain()
+	switch {
+	case !ok:
+		return nil
+	case c.h.Seq < chain.Next:
+		return c.refuse("another record of its chain is final in its place")
+	case !chain.Room(c.h.Seq, c.s.asOf, daily):
+		return c.refuse("too many records of its chain, at most %d are not final and %d come in a day", protocol.MaxAhead, daily)
+	}
+	return nil
+}
+
 // personaKeys judges what a persona's key signed and stands alone: a founder's
 // inception, or what someone on the roll does with their keys. A newcomer's
 // inception and first grant come inside an admission.
 func (c *receipt) personaKeys() error {
 	if c.r.Kind() == protocol.Inception {
-		if len(c.h.Cosigners) != 1 || !c.s.roll.Founding(c.h.Cosigners[0]) {
+		if len(c.h.Cosigners) != 1 || !c.s.roll.Awaits(c.h.Cosigners[0]) {
 			return c.refuse("a newcomer's inception comes inside an admission")
 		}
 		if len(c.h.Parents) != 1 || c.h.Parents[0] != c.s.metastate {
@@ -199,11 +275,28 @@ func (c *receipt) personaKeys() error {
 	if c.h.Seq == 0 && (m == nil || !m.Keys.Given) {
 		return c.refuse("it follows the persona's inception or rotation")
 	}
-	if m != nil && (m.Keys.Key != c.h.Key || m.StandingAt(c.h.Checkpoint.Height) == roll.Left) {
+	if m == nil {
+		return nil // until its ancestors are held: a founder's inception may be among them
+	}
+	if standing := m.StandingAt(c.h.Checkpoint.Height); m.Keys.Key != c.h.Key || standing == roll.Left || standing == roll.Expelled {
 		return c.refuse("the key does not speak for the persona")
 	}
+	return nil
+}
+
+// founder requires of a persona key's record, whose persona is not on the roll,
+// that the persona's inception is held: a founder's.
+func (c *receipt) founder() error {
+	switch c.r.Kind() {
+	case protocol.Grant, protocol.Revoke:
+	default:
+		return nil
+	}
+	if c.s.roll.Member(c.h.Persona) != nil {
+		return nil
+	}
 	inception, ok := c.held.Header(c.h.Persona)
-	if m == nil && (!ok || inception.Kind != protocol.Inception || inception.Key != c.h.Key) {
+	if !ok || inception.Kind != protocol.Inception || inception.Key != c.h.Key {
 		return c.refuse("the persona is not on the roll")
 	}
 	return nil

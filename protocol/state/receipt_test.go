@@ -48,7 +48,7 @@ type reception struct {
 }
 
 func receive(t *testing.T) *reception {
-	w := statetest.New(t, statetest.Charter(t), "alice", "bob")
+	w := statetest.New(t, statetest.Charter(t), "alice", "bob", "gina")
 	s, err := state.Begin(w.Genesis)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestReceiveChain(t *testing.T) {
 	// for a device's records to begin from: they could skip numbers, and the
 	// quota with them.
 	end := x.s.Roll().Member(x.w.Persona("dana")).Keys.Chain.Head
-	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, 700 }, dana), 0, end)
+	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, 200 }, dana), 0, end)
 	x.misses(x.sign(c, func(h *protocol.Header) { h.Prev, h.Seq = end, x.s.Roll().Member(x.w.Persona("dana")).Keys.Chain.Next }, dana), 0, end)
 	phone := x.w.Grant("dana", "dana/phone", statetest.How{})
 	key, dev := statetest.Key("persona/dana"), statetest.Key("device/dana/phone")
@@ -248,7 +248,7 @@ func TestReceiveParents(t *testing.T) {
 func TestReceivePersonaKeys(t *testing.T) {
 	x := receive(t)
 	x.says(x.w.Newcomer("eve", "door")[0], "inside an admission")
-	key, founding := statetest.Key("persona/eve"), statetest.Key("founding/alice")
+	key, founding := statetest.Key("persona/eve"), statetest.Key("founding/gina")
 	in := func(parents ...protocol.ID) *protocol.Record {
 		h := protocol.Header{Metastate: x.w.Genesis.ID(), Kind: protocol.Inception, Key: key.Public(), Parents: parents}
 		h.Cosigners = []identity.PublicKey{founding.Public()}

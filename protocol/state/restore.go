@@ -26,6 +26,8 @@ type Sections struct {
 	Polls   [32]byte
 	Roll    roll.Roots
 	Abroad  abroad.Roots
+
+	window []firstOf
 }
 
 // Sections is the encoding whose SHA-256 is the state root.
@@ -39,6 +41,9 @@ func ParseSections(b []byte) (s Sections, err error) {
 	var w sections
 	if err := dagcbor.Unmarshal(b, &w); err != nil {
 		return s, fmt.Errorf("state: parsing sections: %w", err)
+	}
+	if s.window = w.Window; !validWindow(w.Window, w.Height, w.AsOf) {
+		return Sections{}, errors.New("state: parsing sections: no window of the checkpoints that records may cite")
 	}
 	s.Height, s.AsOf, s.Charter, s.Clock = w.Height, w.AsOf, w.Charter, w.Clock
 	for _, d := range []struct {
@@ -96,7 +101,7 @@ func Restore(l Leaves) (*State, error) {
 		return nil, fmt.Errorf("state: restoring the charter: %w", err)
 	}
 	s.charter, s.charterID, s.height, s.asOf = c, sec.Charter, sec.Height, sec.AsOf
-	l.Roll.Clock = sec.Clock
+	s.window, l.Roll.Clock = sec.window, sec.Clock
 	if s.roll, err = roll.Restore(l.Roll); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

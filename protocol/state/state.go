@@ -21,6 +21,7 @@ type State struct {
 	charterID protocol.ID // digest of its encoding
 	height    uint64
 	asOf      int64
+	window    []firstOf
 	roll      roll.State
 	decisions decision.State
 	abroad    abroad.State
@@ -97,6 +98,7 @@ type sections struct {
 	Motions []byte      `cbor:"motions"`
 	Offices []byte      `cbor:"offices"`
 	Polls   []byte      `cbor:"polls"`
+	Window  []firstOf   `cbor:"window"`
 }
 
 func (s *State) sections() []byte {
@@ -106,6 +108,7 @@ func (s *State) sections() []byte {
 		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
 		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
 		Abroad: abroad.Known[:], Claims: abroad.Claims[:],
+		Window: append([]firstOf{}, s.window...),
 	})
 }
 
