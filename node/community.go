@@ -107,7 +107,7 @@ func (c *Community) activate(secret [32]byte) error {
 		return err
 	}
 	r := newReplica(l, secret)
-	r.from, l.recent = c.net.history.snapshotFrom(), c.net.history == HistoryNever
+	r.from, l.recent = c.net.history.snapshotFrom(), l.recent || c.net.history == HistoryNever
 	if c.net.shortest > 0 {
 		r.from = c.net.shortest
 	}

@@ -37,6 +37,7 @@ type ledger struct {
 	pending  pool               // records that wait for others
 	lapsed   []*protocol.Record // signed by own, dropped, and not dealt with
 	recent   bool               // history before the base is not wanted
+	pruned   bool               // and not all there, though it once was
 	snap     *Snapshot          // the view of what is held; nil if out of date
 }
 
@@ -104,6 +105,9 @@ func (l *ledger) replay() error {
 			return err
 		}
 		inner, err := l.store.Get(e.ID)
+		if isNotFound(err) && l.pruned {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (l *ledger) lowest() uint64 {
 	}
 	if l.past.low == 0 {
 		l.past.low = l.Began() + 1
-		for l.past.low > 1 {
+		for l.past.low > 1 && !l.pruned {
 			if _, err := l.store.Checkpoint(l.past.low - 1); err != nil {
 				break
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -235,5 +236,91 @@ func TestSnapshotForWhomItLeadsNowhere(t *testing.T) {
 		if b, err := l.head(protocol.Ref{}); err != nil || b != nil {
 			t.Errorf("a head for who knows nothing: %v", err)
 		}
+	})
+}
+
+// A node that gave up the ballots of closed votes has the same root, says the
+// same of every vote, and goes on like the others, also after a restart.
+func TestPrunedAndFullAreEqual(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		full, pruned := v.all[0], v.all[1]
+		open, err := full.Propose(t.Context(), ProposeRequest{Title: "Open", ClosesIn: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := open.Proposal.String()
+		v.eventually(time.Minute, "the vote opens", func() bool { got, err := pruned.Proposal(ref); return err == nil && got.MayVote })
+		if _, err := pruned.Vote(t.Context(), ref, "yes"); err != nil {
+			t.Fatal(err)
+		}
+		v.eventually(time.Minute, "all are equal", v.equal)
+
+		if out, err := pruned.Prune(t.Context(), 0); err != nil || out.Records != 0 || pruned.Status().History.Began != 0 {
+			t.Fatalf("it gave up what the charter has it keep: %+v, %v", out, err)
+		}
+		if _, err := pruned.Prune(t.Context(), 30*24*time.Hour); err == nil {
+			t.Error("it would give up what the charter has it keep")
+		}
+		var ballots []protocol.ID
+		for p := range pruned.book().currentTip().State().Decisions().Polls() {
+			for _, b := range p.Ballots.All() {
+				if p.Phase.Closed() {
+					ballots = append(ballots, b.Ballot)
+				}
+			}
+		}
+		out, err := pruned.book().prune(0)
+		if err != nil || out.Polls != 2 || out.Records != 4 || out.Bytes == 0 || len(ballots) != 4 {
+			t.Fatalf("%+v, %v; %d ballots", out, err, len(ballots))
+		}
+		for _, id := range ballots {
+			if held, err := pruned.store.Has(id); held || err != nil {
+				t.Errorf("a ballot is still there: %v, %v", held, err)
+			}
+		}
+		if h := pruned.Status().History; h.Began == 0 || h.From != h.Began+1 {
+			t.Errorf("%+v", h)
+		}
+		if digest(t, pruned) != digest(t, full) {
+			t.Error("what is compared differs")
+		}
+		if _, err := full.Vote(t.Context(), ref, "no"); err != nil {
+			t.Fatal(err)
+		}
+		v.eventually(time.Minute, "they go on", func() bool {
+			got, err := pruned.Tally(ref)
+			return err == nil && got.Counted == 2 && v.equal()
+		})
+		reopened(t, pruned, out.Began)
+		var decided []string
+		for p := range full.Snapshot().Final.Decisions().Polls() {
+			if p.Phase.Closed() {
+				decided = append(decided, p.Proposal.String())
+			}
+		}
+		sameAnswers(t, v, decided)
+		time.Sleep(time.Hour) // it fetches nothing of what it gave up
+		if held, err := pruned.store.Has(ballots[0]); held || err != nil {
+			t.Error("it fetched what it gave up")
+		}
+		again := seek(t, pruned, known) // and it serves newcomers
+		again.restoreAll()
+	})
+}
+
+// Killed before it gave anything up, it begins with its snapshot all the same.
+func TestPruneSurvivesAKill(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, _ protocol.Ref) {
+		if err := v.all[1].book().beginHere(); err != nil {
+			t.Fatal(err)
+		}
+		began := v.all[1].book().Began()
+		if began == 0 {
+			t.Fatal("it did not begin here")
+		}
+		reopened(t, v.all[1], began)
+		v.decides("After", v.all...)
+		v.eventually(time.Minute, "all are equal", v.equal)
+		reopened(t, v.all[1], began)
 	})
 }

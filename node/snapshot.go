@@ -202,6 +202,7 @@ const (
 	privSnapshot = "snapshot/"
 	privWhole    = "snapshot-whole"
 	headName     = "head"
+	ownHead      = "own-" // and the height, of one that this node made to prune
 	privPiece    = 120_000 // bytes of a part in one private value
 )
 
@@ -360,7 +361,7 @@ func (l *ledger) finishSnapshot() error {
 	}
 	b := &base{tip, s.rest.Certificate()}
 	ref := tip.Ref()
-	if err := l.store.PutPrivate(privWhole, ref.ID[:]); err != nil {
+	if err := l.store.PutPrivate(privWhole, wholeSnapshot(s.known, headName)); err != nil {
 		return storeError(err)
 	}
 	if err := l.forgetParts(s.parts); err != nil {
@@ -381,17 +382,21 @@ func (l *ledger) finishSnapshot() error {
 // restored is the base that the store has, nil if there is none. It is verified
 // again from the checkpoint that the node knew.
 func (l *ledger) restored() (*base, error) {
-	known, err := l.store.Private(privKnown)
-	if err != nil || len(known) != 8+len(protocol.ID{}) {
-		return nil, nil // a founder, or one who joined by a link that names none
+	if b, err := l.store.Private(privKnown); err == nil && len(b) == refSize {
+		l.restoring.known = parseKnown(b)
 	}
-	l.restoring.known = protocol.Ref{Height: binary.BigEndian.Uint64(known), ID: protocol.ID(known[8:])}
-	if _, err := l.store.Private(privWhole); isNotFound(err) {
+	b, err := l.store.Private(privWhole)
+	if isNotFound(err) {
 		return nil, nil
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, storeError(err)
 	}
-	rest, err := l.verifyHead(l.restoring.known, l.getParts(headName))
+	if len(b) < refSize {
+		return nil, errors.New("the snapshot it began with: no name")
+	}
+	known, name := parseKnown(b[:refSize]), string(b[refSize:])
+	rest, err := l.verifyHead(known, l.getParts(name))
 	if err != nil {
 		return nil, fmt.Errorf("the snapshot it began with: %w", err)
 	}
@@ -400,7 +405,21 @@ func (l *ledger) restored() (*base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the snapshot it began with: %w", err)
 	}
+	l.pruned = strings.HasPrefix(name, ownHead)
+	l.recent = l.pruned
 	return &base{tip, rest.Certificate()}, nil
+}
+
+const refSize = 8 + len(protocol.ID{})
+
+// wholeSnapshot names the head to begin with, and the checkpoint that it leads
+// on from.
+func wholeSnapshot(known protocol.Ref, name string) []byte {
+	return append(knownCheckpoint(known), name...)
+}
+
+func parseKnown(b []byte) protocol.Ref {
+	return protocol.Ref{Height: binary.BigEndian.Uint64(b), ID: protocol.ID(b[8:])}
 }
 
 // knownCheckpoint is what a newcomer keeps of the checkpoint that its invite names.

@@ -16,7 +16,6 @@ import (
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
-	"github.com/metastate-p2p/metastate/protocol/decision"
 )
 
 // later adds a node to a village, by a link.
@@ -188,11 +187,6 @@ func reopened(t *testing.T, c *Community, began uint64) {
 	want := c.book()
 	if l.tip.Ref() != want.currentTip().Ref() || l.Began() != began || l.lowest() != want.historyStatus().From {
 		t.Errorf("reopened at %+v, began %d; want %+v, %d", l.tip.Ref(), l.Began(), want.currentTip().Ref(), began)
-	}
-	for p := range l.tip.State().Decisions().Polls() {
-		if p.Phase == decision.Voting {
-			t.Error("an open poll")
-		}
 	}
 	if l.tip.State().Root() != want.currentTip().State().Root() || len(l.open) != len(want.open) {
 		t.Error("reopened with another state")

@@ -236,11 +236,15 @@ const (
 func (s *Store) find(id protocol.ID) (place, presence, error) {
 	v, err := s.read(key(rowRecord, id[:]))
 	if err == nil {
-		if p, _, err := s.rows.readRecord(id, v); err == nil {
-			if p.seq < s.ix.head.Load() {
-				return p, held, nil
-			}
+		p, _, err := s.rows.readRecord(id, v)
+		complete := p.seq < s.ix.head.Load()
+		switch {
+		case err == nil && complete:
+			return p, held, nil
+		case err == nil:
 			return p, absent, nil // of a batch not yet complete
+		case errors.Is(err, errPruned) && complete:
+			return p, lost, nil
 		}
 	} else if !errors.Is(err, ErrNotFound) && !isDamaged(err) {
 		return place{}, absent, wrap("reading", err)

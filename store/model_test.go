@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/metastate-p2p/metastate/protocol"
 )
 
 // TestModel compares a store with maps and slices, across reopenings.
@@ -18,7 +21,7 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		m := &model{t: t, dir: dir, private: map[string][]byte{}, certs: map[uint64][]byte{}}
+		m := &model{t: t, dir: dir, private: map[string][]byte{}, certs: map[uint64][]byte{}, pruned: map[protocol.ID]bool{}}
 		m.open()
 		defer func() { m.s.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
@@ -26,6 +29,7 @@ func TestModel(t *testing.T) {
 			"checkpoint": m.checkpoint,
 			"private":    m.putPrivate,
 			"commit":     m.commit,
+			"prune":      m.prune,
 			"reopen":     func(*rapid.T) { m.close(); m.open() },
 			"rebuild":    m.rebuild,
 			"":           m.check,
@@ -40,6 +44,7 @@ type model struct {
 	log     []Item
 	private map[string][]byte
 	certs   map[uint64][]byte
+	pruned  map[protocol.ID]bool
 }
 
 func (m *model) ok(err error) {
@@ -67,6 +72,7 @@ func (m *model) added(its []Item) {
 		held[it.ID] = true
 	}
 	for _, it := range its {
+		delete(m.pruned, it.ID)
 		if !held[it.ID] {
 			m.log = append(m.log, it)
 		}
@@ -114,13 +120,35 @@ func (m *model) commit(t *rapid.T) {
 	delete(m.private, "b")
 }
 
+func (m *model) prune(t *rapid.T) {
+	var ids []protocol.ID
+	fresh := 0
+	for _, it := range m.items(t) {
+		ids = append(ids, it.ID)
+	}
+	for _, it := range m.log {
+		if slices.Contains(ids, it.ID) && !m.pruned[it.ID] {
+			m.pruned[it.ID] = true
+			fresh++
+		}
+	}
+	n, size, err := m.s.Prune(ids)
+	m.ok(err)
+	if n != fresh || (size > 0) != (n > 0) {
+		m.t.Fatalf("pruned %d records of %d bytes, not %d", n, size, fresh)
+	}
+}
+
 func (m *model) rebuild(*rapid.T) {
 	m.close()
 	r, err := Rebuild(Config{Dir: m.dir, Key: testKey})
 	m.ok(err)
-	if !r.OK() || r.Records != uint64(len(m.log)) {
+	if !r.OK() || r.Records != uint64(len(m.log)-len(m.pruned)) || r.Pruned != uint64(len(m.pruned)) {
 		m.t.Fatalf("rebuilding a sound store: %+v", r)
 	}
+	// A rebuilt store does not list what was pruned any more.
+	m.log = slices.DeleteFunc(m.log, func(it Item) bool { return m.pruned[it.ID] })
+	clear(m.pruned)
 	m.open()
 }
 
@@ -137,6 +165,13 @@ func (m *model) check(*rapid.T) {
 		n++
 	}
 	for i := 0; i < len(m.log); i += 1 + len(m.log)/50 {
+		if m.pruned[m.log[i].ID] {
+			held, err := m.s.Has(m.log[i].ID)
+			if _, gone := m.s.Get(m.log[i].ID); held || err != nil || !errors.Is(gone, ErrNotFound) {
+				m.t.Fatalf("a pruned record: %v, %v, %v", held, err, gone)
+			}
+			continue
+		}
 		if b, err := m.s.Get(m.log[i].ID); err != nil || !bytes.Equal(b, m.log[i].Inner) {
 			m.t.Fatalf("record %d: %v", i, err)
 		}

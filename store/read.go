@@ -25,7 +25,7 @@ func (s *Store) Get(id protocol.ID) (inner []byte, err error) {
 	}
 	defer s.life.leave()
 	inner, err = s.get(id)
-	if err == nil || errors.Is(err, ErrNotFound) && !s.ix.maybe(id) {
+	if err == nil || errors.Is(err, errPruned) || errors.Is(err, ErrNotFound) && !s.ix.maybe(id) {
 		return inner, err
 	}
 	// The row is missing or bad, and the filter says it should be there. Look

@@ -15,6 +15,7 @@ import (
 // Report is what Verify found, or what Rebuild saved and lost.
 type Report struct {
 	Records     uint64        // held and whole
+	Pruned      uint64        // listed, their bytes given up on purpose
 	Damaged     []protocol.ID // listed but unreadable: fetch these from peers
 	Unnamed     uint64        // further records that were acknowledged, but nothing names: reconcile
 	Checkpoints []uint64      // heights whose certificate is unreadable
@@ -109,12 +110,16 @@ func (sv *salvage) into(cfg Config, want inventory, known bool, r *Report) (err 
 	}
 	r.Records = s.Len()
 	for id := range sv.listed {
-		if _, ok := sv.records[id]; !ok && sv.gone[id] == 0 {
+		_, held := sv.records[id]
+		switch {
+		case sv.pruned[id] > sv.records[id].version:
+			r.Pruned++
+		case !held && sv.gone[id] == 0:
 			r.Damaged = append(r.Damaged, id)
 		}
 	}
 	sortIDs(r.Damaged)
-	if n := r.Records + uint64(len(r.Damaged)); n < want.count {
+	if n := r.Records + r.Pruned + uint64(len(r.Damaged)); n < want.count {
 		r.Unnamed = want.count - n
 	}
 	r.PrivateUncertain = !known || !sv.complete(want)

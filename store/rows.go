@@ -14,7 +14,7 @@ import (
 // big-endian; a MAC is of the row's kind, key and value, and an s row's is the l
 // row's.
 //
-//	r id        set ‖ seq ‖ MAC ‖ inner  a record
+//	r id        set ‖ seq ‖ MAC ‖ inner  a record; of a pruned one there is no inner
 //	s set id    seq ‖ MAC             the records of a set, in id order
 //	l seq       id ‖ set ‖ MAC        the log
 //	c height    SHA-256(d row) ‖ MAC  a certificate's existence
@@ -104,12 +104,15 @@ func (m rowMAC) recordRows(p place, inner []byte) [3]row {
 var errRow = errors.New("row damaged")
 
 // readRecord checks an r row and returns its place and the record's bytes,
-// which share the row's memory.
+// which share the row's memory. Of a pruned one the error is errPruned.
 func (m rowMAC) readRecord(id protocol.ID, v []byte) (p place, inner []byte, err error) {
 	if len(v) < placeSize {
 		return p, nil, errRow
 	}
 	p = place{id: id, set: protocol.ID(v[:32]), seq: binary.BigEndian.Uint64(v[32:40])}
+	if len(v) == placeSize {
+		return p, nil, m.readTombstone(p, v[40:])
+	}
 	inner = v[placeSize:]
 	payload, signatures, err := splitInner(inner)
 	if err != nil || protocol.Sum(payload) != id {

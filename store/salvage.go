@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,6 +26,7 @@ type salvage struct {
 
 	records map[protocol.ID]found
 	gone    map[protocol.ID]uint64      // deleted at this version
+	pruned  map[protocol.ID]uint64      // bytes given up at this version
 	listed  map[protocol.ID]struct{}    // by the log
 	private map[string]stored           // newest
 	certs   map[uint64]stored           // c rows
@@ -52,7 +54,7 @@ type found struct {
 func newSalvage(h *home) *salvage {
 	return &salvage{
 		rows: rowMAC{h.keys.rows}, keys: make(map[uint64][]byte),
-		records: make(map[protocol.ID]found), gone: make(map[protocol.ID]uint64),
+		records: make(map[protocol.ID]found), gone: make(map[protocol.ID]uint64), pruned: make(map[protocol.ID]uint64),
 		listed: make(map[protocol.ID]struct{}), private: make(map[string]stored),
 		certs: make(map[uint64]stored), bodies: make(map[uint64]map[string]where),
 		chunks: make(map[protocol.ID]where),
@@ -160,6 +162,9 @@ func (s *salvage) visitRecord(at where, r stored) {
 		return
 	}
 	p, _, err := s.rows.readRecord(id, r.value)
+	if errors.Is(err, errPruned) {
+		s.pruned[id] = max(s.pruned[id], r.version)
+	}
 	if old, ok := s.records[id]; err == nil && (!ok || old.version < r.version) {
 		s.records[id] = found{p, at, r.version}
 	}
@@ -193,7 +198,7 @@ func (s *salvage) order() []found {
 	keep := make([]found, 0, len(s.records))
 	for id, f := range s.records {
 		unfinished := s.open && f.seq >= binary.BigEndian.Uint64(s.intent.value)
-		if f.version > s.gone[id] && !unfinished {
+		if f.version > max(s.gone[id], s.pruned[id]) && !unfinished {
 			keep = append(keep, f)
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -48,11 +49,14 @@ func (s *Store) verifyRecords(ctx context.Context, r *Report) error {
 		}
 		if err != nil {
 			r.Problems = append(r.Problems, err.Error())
-			r.Unnamed = want.count - r.Records - uint64(len(r.Damaged))
+			r.Unnamed = want.count - r.Records - r.Pruned - uint64(len(r.Damaged))
 			return nil
 		}
 		roll = rollOn(roll, place{id: e.ID, set: e.Set})
-		if _, err := s.get(e.ID); err != nil {
+		if _, err := s.get(e.ID); errors.Is(err, errPruned) {
+			r.Pruned++
+			continue
+		} else if err != nil {
 			r.Damaged = append(r.Damaged, e.ID)
 			continue
 		}

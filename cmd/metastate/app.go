@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 		a.forkCommand(), a.splitCommand(), a.claimCommand(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.charterCommands(),
 		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),
-		a.bundleCommands(), a.syncCommands(), a.peersCommands(), a.benchCommands(),
+		a.bundleCommands(), a.pruneCommand(), a.syncCommands(), a.peersCommands(), a.benchCommands(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	asGroup(root)

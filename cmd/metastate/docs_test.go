@@ -65,6 +65,7 @@ var shapes = map[string]reflect.Type{
 	"bundle import":     reflect.TypeFor[node.ImportReport](),
 	"bundle verify":     reflect.TypeFor[verified](),
 	"bundle inspect":    reflect.TypeFor[inspected](),
+	"prune":             reflect.TypeFor[node.Pruning](),
 	"sync now":          reflect.TypeFor[node.SyncReport](),
 	"sync status":       reflect.TypeFor[httpapi.SyncStatus](),
 	"peers list":        reflect.TypeFor[httpapi.PeerList](),

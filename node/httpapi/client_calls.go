@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 	"strconv"
 
 	"github.com/metastate-p2p/metastate/node"
@@ -212,6 +213,14 @@ func (in Inside) SyncStatus(ctx context.Context) (SyncStatus, error) {
 // Sync pulls from every peer once.
 func (in Inside) Sync(ctx context.Context) (node.SyncReport, error) {
 	return call[node.SyncReport](ctx, in.client, http.MethodPost, "/sync", about(in.ref), nil)
+}
+
+// Prune gives up the ballots of votes that closed longer ago than older; 0: than
+// the charter has nodes keep them.
+func (in Inside) Prune(ctx context.Context, older time.Duration) (node.Pruning, error) {
+	q := about(in.ref)
+	q.Set("older", older.String())
+	return call[node.Pruning](ctx, in.client, http.MethodPost, "/prune", q, nil)
 }
 
 // Export writes a bundle to w and returns how many records it holds. After an

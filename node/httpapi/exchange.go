@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/metastate-p2p/metastate/node"
 )
@@ -23,6 +24,7 @@ func (a *api) routeExchange(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/peers", inside(a, queryTime, peers))
 	mux.Handle("GET /api/v1/sync", inside(a, queryTime, syncStatus))
 	mux.Handle("POST /api/v1/sync", inside(a, actTime, syncNow))
+	mux.Handle("POST /api/v1/prune", inside(a, bundleTime, prune))
 	mux.Handle("GET /api/v1/bundle", a.bounded(bundleTime, 0, a.exportBundle))
 	mux.Handle("POST /api/v1/bundle", a.bounded(bundleTime, MaxBundle, a.importBundle))
 }
@@ -46,6 +48,18 @@ func syncStatus(_ *http.Request, c Community) (SyncStatus, error) {
 }
 
 func syncNow(r *http.Request, c Community) (node.SyncReport, error) { return c.Sync(r.Context()) }
+
+func prune(r *http.Request, c Community) (node.Pruning, error) {
+	var older time.Duration
+	if text := r.URL.Query().Get("older"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return node.Pruning{}, badRequest("older is a duration, not %q", text)
+		}
+		older = d
+	}
+	return c.Prune(r.Context(), older)
+}
 
 func (a *api) exportBundle(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()

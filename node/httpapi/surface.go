@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -83,6 +84,7 @@ type decisions interface {
 type exchange interface {
 	Peers() []node.Peer
 	Sync(context.Context) (node.SyncReport, error)
+	Prune(ctx context.Context, older time.Duration) (node.Pruning, error)
 	Export(context.Context, io.Writer, node.BundleRequest) (records int, err error)
 	Import(ctx context.Context, r io.Reader, dryRun bool) (node.ImportReport, error)
 }

@@ -2,20 +2,24 @@ package charter
 
 // The bounds of a charter (SPEC §5.3). Durations are seconds.
 const (
-	MaxStatutes = 40 << 10 // bytes of UTF-8
-	MaxOffices  = 16
-	MaxClasses  = 16
-	MaxName     = 32 // bytes of an office's, a class's or a template's name
-	MaxClerks   = 13
-	MaxSuspend  = 72 * hour
-	MaxUses     = 10_000    // of one invite
-	MaxAge      = 400 * day // of an invite
-	MaxPeriod   = 400 * day // each of a class's periods
-	MaxTerm     = 3_660 * day
-	MaxSeats    = 10_000
-	MaxDen      = 1_000_000 // of a fraction
-	MaxVersion  = 1 << 40
-	MaxVouches  = 64
+	MaxStatutes  = 40 << 10 // bytes of UTF-8
+	MaxOffices   = 16
+	MaxClasses   = 16
+	MaxName      = 32 // bytes of an office's, a class's or a template's name
+	MaxClerks    = 13
+	MaxSuspend   = 72 * hour
+	MinRetention = 30 * day
+	MaxRetention = 3660 * day
+
+	defaultRetention = 400 * day
+	MaxUses          = 10_000    // of one invite
+	MaxAge           = 400 * day // of an invite
+	MaxPeriod        = 400 * day // each of a class's periods
+	MaxTerm          = 3_660 * day
+	MaxSeats         = 10_000
+	MaxDen           = 1_000_000 // of a fraction
+	MaxVersion       = 1 << 40
+	MaxVouches       = 64
 
 	minute = 60
 	hour   = 60 * minute
@@ -59,6 +63,9 @@ type Charter struct {
 	Offices   []Office  `cbor:"offices" yaml:"offices"`     // sorted by name, at most 16; at least the clerk's
 	Classes   []Class   `cbor:"classes" yaml:"classes"`     // sorted by name, at most 16; at least ordinary, charter, election, expulsion
 	Suspend   int64     `cbor:"suspend" yaml:"suspend"`     // longest suspension by one officer alone; over 0, at most 72 h
+	// Retention is how long after a vote nodes keep its ballots, at least 30 d;
+	// 0: 400 d.
+	Retention int64 `cbor:"retention,omitempty" yaml:"retention,omitempty"`
 }
 
 // Admission says who becomes a member and how (SPEC §5.2).

@@ -86,6 +86,17 @@ func (k *checker) charter(c Charter) {
 	k.classes(c.Classes)
 	k.period("suspend", c.Suspend, 1, MaxSuspend,
 		"one officer alone may suspend only so long as a majority needs to meet")
+	if c.Retention != 0 {
+		k.period("retention", c.Retention, MinRetention, MaxRetention, "whoever was away must be able to recount what was decided")
+	}
+}
+
+// Keep is how long after a vote nodes keep its ballots, in seconds.
+func (c Charter) Keep() int64 {
+	if c.Retention == 0 {
+		return defaultRetention
+	}
+	return c.Retention
 }
 
 // span checks a number of least to most.

@@ -36,6 +36,11 @@ func YAML(c Charter) []byte {
 	w.blank()
 	w.comment(0, "One officer alone can keep a member from acting for this long, at most 72h; then it ends by itself unless a majority has decided.")
 	w.line(0, "suspend: %s", formatSeconds(c.Suspend))
+	if c.Retention != 0 {
+		w.blank()
+		w.comment(0, "Nodes keep ballots at least so long after the vote, 30d or more. Results are kept for ever.")
+		w.line(0, "retention: %s", formatSeconds(c.Retention))
+	}
 	w.blank()
 	w.comment(0, "The text that each member agrees to by joining. At most 40 KiB.")
 	w.statutes(c.Statutes)
