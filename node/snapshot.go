@@ -202,7 +202,7 @@ const (
 	privSnapshot = "snapshot/"
 	privWhole    = "snapshot-whole"
 	headName     = "head"
-	ownHead      = "own-" // and the height, of one that this node made to prune
+	ownHead      = "own-"  // and the height, of one that this node made to prune
 	privPiece    = 120_000 // bytes of a part in one private value
 )
 
