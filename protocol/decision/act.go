@@ -119,6 +119,7 @@ func AdmitClass(m *roll.Member) string {
 type amendment struct {
 	to  *charter.Charter
 	id  protocol.ID
+	by  protocol.ID // of several decisions the lowest
 	yes uint64
 }
 
@@ -148,7 +149,7 @@ func (f *fold) enact(p *Poll) {
 		if a.Base != f.CharterID || p.Body.Class == charter.ClassEntrenched && !f.twice(p) {
 			return
 		}
-		f.amend = append(f.amend, amendment{p.amends, p.charter, p.Result.Votes[0].N})
+		f.amend = append(f.amend, amendment{p.amends, p.charter, p.Proposal, p.Result.Votes[0].N})
 	}
 }
 
@@ -166,8 +167,8 @@ func (f *fold) twice(p *Poll) bool {
 	return false
 }
 
-// amended is the charter after the step: of rival amendments in one checkpoint
-// the one with more votes in favour, of equals neither.
+// amended puts in force the charter after the step: of rival amendments in one
+// checkpoint the one with more votes in favour, of equals neither.
 func (f *fold) amended() (*charter.Charter, protocol.ID) {
 	var best []amendment
 	for _, a := range f.amend {
@@ -176,10 +177,13 @@ func (f *fold) amended() (*charter.Charter, protocol.ID) {
 			best = []amendment{a}
 		case a.yes == best[0].yes && a.id != best[0].id:
 			best = append(best, a)
+		case a.yes == best[0].yes && a.by.Compare(best[0].by) < 0:
+			best[0].by = a.by
 		}
 	}
 	if len(best) != 1 {
 		return f.Charter, f.CharterID
 	}
+	f.Roll = f.Roll.Under(best[0].to, best[0].by)
 	return best[0].to, best[0].id
 }

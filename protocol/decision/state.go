@@ -143,9 +143,8 @@ func Apply(b Batch) Outcome {
 			f.s = f.s.put(&p)
 		}
 	}
-	out := Outcome{State: f.s, Roll: f.Roll, Verdicts: f.verdicts}
-	out.Charter, out.CharterID = f.amended()
-	return out
+	c, id := f.amended()
+	return Outcome{State: f.s, Roll: f.Roll, Charter: c, CharterID: id, Verdicts: f.verdicts}
 }
 
 // cover adds the step's records to the covered sets of polls that are open in

@@ -111,6 +111,8 @@ func (f *fold) brought(r *protocol.Record, body AdmitBody) protocol.Verdict {
 	case body.Invite.IsZero() && f.Charter.Admission.Policy == charter.PolicyOpen:
 	case inv == nil:
 		return noPower(r, "The invite that it names does not exist.")
+	case f.Base.Member(inv.By).Rank() == RankNone || f.sentenced[inv.By]:
+		return noPower(r, "Who made the invite is not a member any more.")
 	case inv.Revoked && !f.revokedAfter(body.Invite, r):
 		return noPower(r, "The invite that it names was revoked.")
 	case inv.Expires <= f.Step.AsOf:

@@ -72,6 +72,19 @@ func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID,
 	return s
 }
 
+// Under ends the offices that a charter, changed by a decision, does not have any
+// more: nobody holds power that the charter does not give, and no recall could take.
+func (s State) Under(c *charter.Charter, decision protocol.ID) State {
+	for _, p := range slices.Clone(s.officers) {
+		for _, h := range s.Member(p).Offices {
+			if _, ok := c.Office(h.Office); !ok {
+				s = s.take(p, h.Office, protocol.Reason{Rule: RuleTerm, Record: decision})
+			}
+		}
+	}
+	return s
+}
+
 // Polled counts proposals of a member that opened, or, below zero, whose votes
 // ended.
 func (s State) Polled(author protocol.ID, n int) State {

@@ -174,6 +174,9 @@ func (f *fold) recalls() {
 		if !f.room(body.Office, acts, out[body.Office]) {
 			continue // rival recalls fill more seats than there are: they stay vacant
 		}
+		if body.Office == Clerk && len(body.In) > 0 {
+			f.s = f.s.release() // who follows is chosen
+		}
 		clean := !slices.ContainsFunc(body.In, func(c Clerkship) bool { return out[body.Office][c.Persona] })
 		if body.Office == Clerk && len(body.In) > 0 && clean {
 			f.s.recalled = append(f.s.recalled, Recalled{act, body.In})

@@ -166,9 +166,31 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	f.s.founders[i].Persona = r.ID()
 	m := newMember(r, body)
 	m.Founder = true
-	m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk), Alone: len(f.s.founders) == 1}}
+	if f.seatsFounders() {
+		m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk), Alone: len(f.s.founders) == 1}}
+	}
 	f.s = f.s.put(m.with(f.Step, Full, why.Reason))
 	return why
+}
+
+// seatsFounders reports whether founders who come in this batch are clerks: at the
+// first checkpoint all are. Who comes later finds a seat, or is a member like
+// others, so that no forgotten founding key makes more clerks than can sign.
+func (f *fold) seatsFounders() bool {
+	if f.Base.Whole() == 0 {
+		return true
+	}
+	holders := map[protocol.ID]bool{}
+	for _, p := range slices.Concat(f.Base.Holders(Clerk), f.s.Holders(Clerk)) {
+		holders[p] = true
+	}
+	for _, r := range f.Records {
+		if r.Kind() == protocol.Inception {
+			holders[r.ID()] = true
+		}
+	}
+	office, _ := f.Charter.Office(Clerk)
+	return uint64(len(holders)) <= office.Seats
 }
 
 // rivalInception reports whether another inception of the batch has r's

@@ -268,6 +268,8 @@ func (p *play) parameter(ch *charter.Charter, word string) {
 		return
 	}
 	switch name {
+	case "without":
+		ch.Offices = slices.DeleteFunc(ch.Offices, func(o charter.Office) bool { return o.Name == value })
 	case "suspend":
 		ch.Suspend = duration()
 	case "policy":
