@@ -21,6 +21,7 @@ const (
 	labelNextKey  = "metastate/next-key/v1"
 	labelInvite   = "metastate/invite-key/v1"
 	labelGuardian = "metastate/guardian/v1"
+	labelSalt     = "guardian-salt/v1"
 )
 
 // Entropy is the 32 random bytes that a person's personas follow from. It is
@@ -103,6 +104,16 @@ func (p Persona) Commitment(n uint32) Digest {
 	k := p.SigningKey(n)
 	defer k.Erase()
 	return Commit(k.Public())
+}
+
+// GuardianSalt derives what hides that the persona given by its id is a
+// guardian: the first 16 bytes of
+//
+//	HKDF-Expand(P, "guardian-salt/v1" ‖ 00 ‖ guardian, 32)
+func (p Persona) GuardianSalt(guardian [32]byte) (salt Nonce) {
+	b := expand(p.secret[:], append(append([]byte(labelSalt), 0), guardian[:]...))
+	copy(salt[:], b[:])
+	return salt
 }
 
 // Erase wipes the secrets.

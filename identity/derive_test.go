@@ -147,3 +147,23 @@ func TestHKDFWycheproof(t *testing.T) {
 		t.Errorf("%d vectors, want 86", n)
 	}
 }
+
+// TestGuardianSalt: salts follow from the persona's secret, and differ for each
+// guardian.
+func TestGuardianSalt(t *testing.T) {
+	p, guardian := pinned(), sha256.Sum256([]byte("guardian"))
+	secret, err := hex.DecodeString("ccdab71a0e8d1c81064d6fc1134bae166fd2010de436e3481da314ba4cabef29") // P, as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := hkdf.Expand(sha256.New, secret, "guardian-salt/v1\x00"+string(guardian[:]), 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.GuardianSalt(guardian); got != identity.Nonce(want) {
+		t.Errorf("salt %x, want %x", got, want)
+	}
+	if p.GuardianSalt(guardian) == p.GuardianSalt([32]byte{1}) {
+		t.Error("two guardians have one salt")
+	}
+}

@@ -114,6 +114,78 @@ type JoinRequest struct {
 	Passphrase []byte `json:"passphrase,omitempty"`
 }
 
+// RotateRequest moves a persona on to its next key, and chooses guardians if
+// Guard is given.
+type RotateRequest struct {
+	Metastate  string       `json:"metastate"` // ref
+	Guard      *GuardChoice `json:"guard,omitempty"`
+	Passphrase []byte       `json:"passphrase,omitempty"`
+}
+
+// GuardChoice is who may recover a persona.
+type GuardChoice struct {
+	Personas  []string      `json:"personas"` // refs
+	Threshold int           `json:"threshold"`
+	Delay     time.Duration `json:"delay"`
+}
+
+// Rotation is a rotation that was made, and what to give the guardians.
+type Rotation struct {
+	RecordRef
+	Codes []GuardianCode `json:"codes,omitempty"`
+}
+
+// GuardianCode is what a guardian is given, who keeps it.
+type GuardianCode struct {
+	Persona protocol.ID `json:"persona"`
+	Name    string      `json:"name"`
+	Code    string      `json:"code"`
+}
+
+// GuardianSet is what the roll tells of one's own guardians.
+type GuardianSet struct {
+	Guardians int    `json:"guardians"` // how many; 0: none were chosen
+	Threshold int    `json:"threshold"`
+	Delay     string `json:"delay"` // Go style, "336h0m0s"
+}
+
+// RecoveryAsk begins to take up a persona whose keys are lost.
+type RecoveryAsk struct {
+	Link       string `json:"link"`
+	Persona    string `json:"persona"` // whole id
+	Passphrase []byte `json:"passphrase,omitempty"`
+}
+
+// RecoveryRequest is what the person hands to guardians.
+type RecoveryRequest struct {
+	Metastate protocol.ID `json:"metastate"`
+	Persona   protocol.ID `json:"persona"`
+	Request   string      `json:"request"`
+}
+
+// RecoveryList is every persona about which guardians have said something.
+type RecoveryList struct {
+	Recoveries []Recovery `json:"recoveries"`
+}
+
+// Recovery is what guardians want for a persona.
+type Recovery struct {
+	Persona   protocol.ID    `json:"persona"`
+	Name      string         `json:"name"`
+	Threshold int            `json:"threshold"`
+	Words     []GuardianWord `json:"words"`
+	Key       string         `json:"key,omitempty"` // that takes over, if one does
+	Due       *time.Time     `json:"due"`           // at the soonest
+	Final     bool           `json:"final"`         // the words are
+}
+
+// GuardianWord is the key that a guardian wants.
+type GuardianWord struct {
+	By     protocol.ID `json:"by"`
+	Key    string      `json:"key"`
+	Record protocol.ID `json:"record"`
+}
+
 // InviteRequest makes an invite.
 type InviteRequest struct {
 	Uses    uint64        `json:"uses,omitempty"`    // default 1

@@ -246,7 +246,7 @@ func knock(t *testing.T, c *Community, inception, grant *protocol.Record, b iden
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := dagcbor.Marshal(joinRequest{inception.Inner(), grant.Inner(), wire})
+	raw, err := dagcbor.Marshal(joinRequest{Inception: inception.Inner(), Grant: grant.Inner(), Binding: wire})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (r *replica) befriend(peerID string) {
 // named are the peers that the answer to the request to join named, while this
 // node is too new to know the roll: also after a stop in that time.
 func (r *replica) named() (peers []p2p.Peer) {
-	if r.ledger.currentTip().Ref().Height > 0 {
+	if r.onRoll() {
 		return nil
 	}
 	for _, key := range r.ledger.store.PrivateKeys(privBinding) {
@@ -164,13 +164,17 @@ func (r *replica) named() (peers []p2p.Peer) {
 }
 
 // befriended reports whether a peer is one that the invite or its answer named,
-// while this node is too new to be on the final roll itself.
+// while this node is too new to be on the final roll itself: others don't speak
+// with a device that they don't know, and who knows it is among these.
 func (r *replica) befriended(peerID string) bool {
 	r.mu.Lock()
 	friend := r.friends[peerID]
 	r.mu.Unlock()
-	return friend && r.ledger.finalStanding(r.persona) == ""
+	return friend && !r.onRoll()
 }
+
+// onRoll reports whether this device is on the final roll, live or not.
+func (r *replica) onRoll() bool { return r.ledger.currentTip().State().Roll().Device(r.device) != nil }
 
 // book lists the peers that could be dialled.
 func (r *replica) book() []p2p.Peer {

@@ -112,7 +112,7 @@ func (c *Community) activate(secret [32]byte) error {
 		r.from = c.net.shortest
 	}
 	k := &clerk{ledger: l, device: c.key, log: c.log, wake: make(chan struct{}, 1)}
-	r.clerk, r.persona = k, c.Persona()
+	r.clerk, r.device = k, c.key.Public()
 	r.fetch = c.fetchSoon()
 	bootstraps := r.named()
 	for _, b := range bootstraps {

@@ -18,7 +18,7 @@ import (
 // What a newcomer and a serving member tell each other (SPEC §9.1).
 type (
 	joinRequest struct {
-		Inception []byte `cbor:"inception"`
+		Inception []byte `cbor:"inception,omitempty"` // none of a persona that guardians recovered
 		Grant     []byte `cbor:"grant"`
 		Binding   []byte `cbor:"binding"`
 	}
@@ -47,6 +47,7 @@ type joining struct {
 	Step    string `cbor:"step"`
 	Trouble string `cbor:"trouble,omitempty"` // the last reason for not getting on
 	Dead    bool   `cbor:"dead,omitempty"`    // a member said that the invite is used up, revoked or expired
+	Plea    string `cbor:"plea,omitempty"`    // to guardians, of who takes up a persona again
 }
 
 const (
@@ -69,7 +70,11 @@ func newJoining(l link, b birth, device identity.SigningKey, persona protocol.ID
 	if err != nil {
 		return nil, err
 	}
-	req, err := dagcbor.Marshal(joinRequest{b.inception.Inner(), b.grant.Inner(), binding})
+	ask := joinRequest{Grant: b.grant.Inner(), Binding: binding}
+	if b.inception != nil {
+		ask.Inception = b.inception.Inner()
+	}
+	req, err := dagcbor.Marshal(ask)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +235,9 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 	var req joinRequest
 	if err := dagcbor.Unmarshal(raw, &req); err != nil {
 		return nil, err
+	}
+	if len(req.Inception) == 0 {
+		return c.serveClaim(ctx, peerID, req)
 	}
 	recs, err := parseRequest(req, peerID)
 	if err != nil {

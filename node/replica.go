@@ -20,13 +20,13 @@ import (
 // A replica is a ledger as the network sees it: everything it gives is in
 // outer form, and everything it takes is opened and checked.
 type replica struct {
-	ledger  *ledger
-	persona protocol.ID // this node's own
-	secret  [32]byte
-	epoch   *protocol.Epoch
-	clerk   *clerk // nil until the node may be one
-	fetch   func() // asks for a sync soon
-	from    uint64 // height from which a newcomer takes a snapshot first
+	ledger *ledger
+	device identity.PublicKey // this node's own
+	secret [32]byte
+	epoch  *protocol.Epoch
+	clerk  *clerk // nil until the node may be one
+	fetch  func() // asks for a sync soon
+	from   uint64 // height from which a newcomer takes a snapshot first
 
 	mu       sync.Mutex
 	own      []byte                                 // guarded by mu: this device's signed binding

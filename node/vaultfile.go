@@ -54,6 +54,24 @@ func (v *vaultFile) daily() ([]vault.Daily, error) {
 	return c.Daily(), nil
 }
 
+// read opens the vault for the time of f, which changes nothing.
+func (v *vaultFile) read(given []byte, f func(*vault.Contents) error) error {
+	if v.memory != nil {
+		return f(v.memory)
+	}
+	pass, err := v.ask(given)
+	if err != nil {
+		return err
+	}
+	defer clear(pass)
+	c, err := vault.Open(v.path, pass)
+	if err != nil {
+		return err
+	}
+	defer c.Wipe()
+	return f(c)
+}
+
 // update opens the vault for the time of f.
 func (v *vaultFile) update(given []byte, f func(*vault.Contents) error) error {
 	if v.memory != nil {

@@ -115,9 +115,7 @@ func (c *Community) Status() Status {
 	}
 	out.Name = s.Final.Name()
 	out.Checkpoint, out.Provisional = checkpointRef(s), len(s.Open)
-	if m := s.Final.Roll().Member(c.Persona()); m != nil {
-		out.Standing, out.Step = string(m.Standing()), stepMember
-	}
+	s.own(&out, c.key.Public())
 	for _, p := range c.Peers() {
 		if p.Connected {
 			out.Peers++

@@ -104,7 +104,7 @@ func showStatus(p *page, v httpapi.StatusList) {
 		if s.History.From > 1 {
 			pairs = append(pairs, "history", fmt.Sprintf("from checkpoint %d on", s.History.From))
 		}
-		if s.Step != "" && s.Standing != "member" {
+		if s.Step != "" && s.Step != "member" {
 			pairs = append(pairs, "joining", s.Step)
 		}
 		if s.Trouble != "" {

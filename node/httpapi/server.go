@@ -71,6 +71,7 @@ func Handler[C Community](n Node[C], log *slog.Logger) http.Handler {
 	a.routeMembers(mux)
 	a.routeForks(mux)
 	a.routeAuthority(mux)
+	a.routeRecovery(mux)
 	a.routeDecisions(mux)
 	a.routeExchange(mux)
 	mux.Handle("/", a.bounded(queryTime, MaxBody, func(_ http.ResponseWriter, r *http.Request) error {

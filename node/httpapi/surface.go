@@ -26,6 +26,8 @@ type host interface {
 	Fork(ctx context.Context, ref string, req node.FoundRequest) (node.Forked, error)
 	LeaveTo(ctx context.Context, ref string, req node.LeaveRequest) (node.RecordRef, error)
 	Split(ref, fork string, height uint64) (node.Split, error)
+	Rotate(context.Context, node.RotateRequest) (node.Rotation, error)
+	RequestRecovery(context.Context, node.RecoveryAsk) (node.RecoveryRequest, error)
 }
 
 // A Community is one metastate on a node. Refs are as in the package's terms.
@@ -35,6 +37,7 @@ type Community interface {
 	Leave(context.Context) (node.RecordRef, error)
 
 	membership
+	recovery
 	decisions
 	exchange
 }

@@ -263,7 +263,7 @@ func (f *fold) takeOver(m *Member, supports []Support) {
 	}
 	c, heir := *m, supports[0].Heir
 	c.Keys.Key, c.Keys.Next, c.Keys.Chain = heir.Key, heir.Next, Chain{}
-	c.Keys.Given, c.Keys.Serves, c.Keys.Recovery = true, identity.PublicKey{}, nil
+	c.Keys.Given, c.Keys.Recovery = true, nil
 	for _, x := range supports {
 		c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleSupport, Record: x.Record}, maxReasons)
 	}

@@ -59,6 +59,30 @@ func TestRotationsChooseGuardians(t *testing.T) {
 	c.rules(t, map[*protocol.Record]protocol.Rule{c.w.Rotate("bob", statetest.How{Guard: g, Fork: true}): roll.RuleRotate}, true)
 }
 
+// TestRotationsCommit: a rotation commits to a key, which any later one needs.
+func TestRotationsCommit(t *testing.T) {
+	c := newCrowd(t)
+	key := statetest.Key("next/bob")
+	h := c.w.Rotate("bob", statetest.How{Fork: true}).Header()
+	r, err := protocol.Sign(h, roll.RotateBody{}, nil, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.rules(t, map[*protocol.Record]protocol.Rule{r: roll.RuleMalformed}, false)
+}
+
+// TestVetoExplained: the entry says that a rotation was a veto.
+func TestVetoExplained(t *testing.T) {
+	c := newCrowd(t)
+	r := c.w.Rotate("eve", statetest.How{})
+	c.made = []*protocol.Record{r}
+	c.cover()
+	e, _ := c.s.Explain(c.w.Persona("eve"))
+	if last := e.Because[len(e.Because)-1]; last.Rule != roll.RuleVeto || last.Record != r.ID() || last.Text == "" {
+		t.Errorf("because %+v", e.Because)
+	}
+}
+
 // TestRecoveredExplained: the entry says which guardians' words gave the key.
 func TestRecoveredExplained(t *testing.T) {
 	c := newCrowd(t)
@@ -94,6 +118,11 @@ func TestRecoveredChain(t *testing.T) {
 	next := c.rules(t, map[*protocol.Record]protocol.Rule{byNew: roll.RuleGrant}, true)
 	if got := next.Roll().Member(c.w.Persona("eve")).Keys.Chain; got.Next != 1 || got.Head != byNew.ID() {
 		t.Errorf("chain %+v", got)
+	}
+	c.made = []*protocol.Record{c.w.Rotate("eve", statetest.How{})}
+	c.cover()
+	if m := c.s.Roll().Member(c.w.Persona("eve")); m.Keys.Given || m.Keys.Chain.Next != 1 {
+		t.Errorf("after a rotation %+v", m.Keys)
 	}
 }
 
