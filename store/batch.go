@@ -24,6 +24,7 @@ type Batch struct {
 	Checkpoint *Checkpoint       // nil: none
 	Private    map[string][]byte // values to put; nil deletes
 
+	above   *uint64      // for Rewind: certificates above this height are withdrawn
 	restore *Certificate // for Rebuild: some of its chunks may be missing
 	chunks  [][]byte     // those that are there
 }
@@ -45,7 +46,7 @@ func (s *Store) Commit(b Batch) (err error) {
 	if err := checkItems(b.Items); err != nil {
 		return err
 	}
-	changesMeta := b.Checkpoint != nil || b.restore != nil || len(b.Private) > 0
+	changesMeta := b.Checkpoint != nil || b.above != nil || b.restore != nil || len(b.Private) > 0
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
 	if s.broken != nil {
@@ -75,7 +76,7 @@ func (s *Store) Commit(b Batch) (err error) {
 	}
 	s.ix.add(p.places)
 	p.publish(&s.meta)
-	s.record(uint64(len(p.places)), b.Checkpoint != nil)
+	s.record(uint64(len(p.places)), b.Checkpoint != nil || b.above != nil)
 	if tight {
 		s.settle()
 	}

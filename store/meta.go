@@ -58,11 +58,13 @@ type metaChange struct {
 	ops     uint64
 	digest  [32]byte
 	height  *uint64
+	gone    []uint64             // heights withdrawn
 	private map[string]*[32]byte // nil deletes
 }
 
 func (c *metaChange) apply(m *meta) {
 	m.ops, m.digest = c.ops, c.digest
+	m.heights = slices.DeleteFunc(m.heights, func(h uint64) bool { return slices.Contains(c.gone, h) })
 	if c.height != nil {
 		m.addHeight(*c.height)
 	}
@@ -84,10 +86,15 @@ func (m *meta) addHeight(h uint64) {
 // planMeta adds a batch's certificate and private values to a plan. The caller
 // holds meta.mu.
 func (s *Store) planMeta(b Batch, p *plan) error {
-	if b.Checkpoint == nil && b.restore == nil && len(b.Private) == 0 {
+	if b.Checkpoint == nil && b.above == nil && b.restore == nil && len(b.Private) == 0 {
 		return nil
 	}
 	c := &metaChange{ops: s.meta.ops, digest: s.meta.digest, private: make(map[string]*[32]byte)}
+	if b.above != nil {
+		if err := s.planRewind(*b.above, c, p); err != nil {
+			return err
+		}
+	}
 	if cp := b.Checkpoint; cp != nil {
 		cert := Certificate{Height: cp.Height, Cert: cp.Cert}
 		for _, chunk := range cp.Chunks {

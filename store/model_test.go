@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -27,6 +28,7 @@ func TestModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"append":     m.append,
 			"checkpoint": m.checkpoint,
+			"rewind":     m.rewind,
 			"private":    m.putPrivate,
 			"commit":     m.commit,
 			"prune":      m.prune,
@@ -97,6 +99,12 @@ func (m *model) checkpoint(t *rapid.T) {
 	}
 	m.ok(err)
 	m.certs[h] = cert
+}
+
+func (m *model) rewind(t *rapid.T) {
+	to := uint64(rapid.IntRange(0, 5).Draw(t, "height"))
+	m.ok(m.s.Rewind(to))
+	maps.DeleteFunc(m.certs, func(h uint64, _ []byte) bool { return h > to })
 }
 
 func (m *model) putPrivate(t *rapid.T) {

@@ -157,6 +157,9 @@ func (sv *salvage) moveRecords(s *Store) error {
 
 func (sv *salvage) moveMeta(s *Store, r *Report) error {
 	for _, height := range slices.Sorted(maps.Keys(sv.certs)) {
+		if sv.certs[height].deleted {
+			continue
+		}
 		c, ok := sv.certificate(height)
 		if !ok {
 			r.Checkpoints = append(r.Checkpoints, height)

@@ -179,8 +179,13 @@ func (s *salvage) visitMeta(r stored) {
 			s.private[string(r.key)] = r
 		}
 	case rowCert:
-		if len(r.key) == 9 && n == 32+macSize && s.rows.check(r.value[32:], r.key, r.value[:32]) {
-			s.certs[binary.BigEndian.Uint64(r.key[1:])] = r
+		if len(r.key) != 9 {
+			return
+		}
+		ok := r.deleted || n == 32+macSize && s.rows.check(r.value[32:], r.key, r.value[:32])
+		height := binary.BigEndian.Uint64(r.key[1:])
+		if old, have := s.certs[height]; ok && (!have || old.version < r.version) {
+			s.certs[height] = r
 		}
 	case rowVersion:
 		if n == 40+macSize && s.rows.check(r.value[40:], r.key, r.value[:40]) && r.version > s.version.version {
@@ -218,7 +223,9 @@ func (s *salvage) complete(want inventory) bool {
 		}
 	}
 	for _, r := range s.certs {
-		digest = xor(digest, rowSum(row{r.key, r.value}))
+		if !r.deleted {
+			digest = xor(digest, rowSum(row{r.key, r.value}))
+		}
 	}
 	if s.version.value == nil {
 		return want.ops == 0 && digest == [32]byte{}
