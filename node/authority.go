@@ -222,6 +222,9 @@ func (c *Community) Recall(ctx context.Context, req RecallRequest) (RecordRef, e
 		return RecordRef{}, refuse("only members act on the roll", "metastate status")
 	}
 	body := roll.RecallBody{Office: req.Office, Reason: req.Reason, Out: slices.Clone(req.Out)}
+	if c.book().isContested() { // of the branches that follow, the roll chooses this one
+		body.From = s.Ref.ID
+	}
 	slices.SortFunc(body.Out, protocol.ID.Compare)
 	body.Out = slices.Compact(body.Out)
 	for _, p := range req.In {

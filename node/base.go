@@ -52,6 +52,17 @@ func (l *ledger) start(b *base) {
 	held := l.open
 	l.begun.Store(b)
 	l.tip, l.heights = b.tip, []protocol.ID{b.tip.Ref().ID}
+	l.holdFrom(b)
+	for _, r := range held {
+		l.index(r.Record)
+	}
+	l.past, l.turns = past{}, nil
+	l.snap = nil
+}
+
+// holdFrom makes what a base covers all that is held. Caller holds mu, or has
+// the ledger to itself.
+func (l *ledger) holdFrom(b *base) {
 	l.holdings = newHoldings()
 	l.digests = reconcile.Index{}
 	l.sets[protocol.ID{}] = b.tip.Covered(protocol.ID{})
@@ -65,11 +76,6 @@ func (l *ledger) start(b *base) {
 	for _, head := range b.tip.Frontier() {
 		l.heads[head] = true
 	}
-	for _, r := range held {
-		l.index(r.Record)
-	}
-	l.past, l.turns = past{}, nil
-	l.snap = nil
 }
 
 // startOrRecompute makes a base the tip, unless all of the past has been filled

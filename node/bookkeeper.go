@@ -58,6 +58,7 @@ func (c *Community) keepBook() {
 		k.ask(r, m)
 		k.serve(r)
 		e.visit()
+		k.offerAgain()
 		select {
 		case <-c.ctx.Done():
 			return

@@ -132,6 +132,9 @@ func (h *heightDriver) turn() time.Duration {
 	for _, e := range h.ledger.takeProof() {
 		h.bring(e)
 	}
+	if height := h.ledger.takeAlarm(); height > 0 {
+		h.announce(height)
+	}
 	tip := h.ledger.currentTip()
 	era, clerks, ready := h.ledger.recall()
 	if era.IsZero() {
@@ -142,7 +145,7 @@ func (h *heightDriver) turn() time.Duration {
 	}
 	h.clerks = clerks
 	inputs := h.take()
-	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) {
+	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) || era.IsZero() && h.ledger.isContested() {
 		return watch
 	}
 	if h.machine == nil && (h.called(inputs) || h.mayBegin(tip)) {

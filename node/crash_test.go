@@ -33,8 +33,11 @@ func TestMain(m *testing.M) {
 
 func child(args []string) error {
 	ctx := context.Background()
-	if args[0] == "fill" {
+	switch args[0] {
+	case "fill":
 		return childFill(args[1])
+	case "order":
+		return childOrder(args[1:])
 	}
 	n, err := Open(ctx, folderConfig(args[1]))
 	if err != nil {

@@ -32,11 +32,12 @@ type finality struct {
 	recalls  map[protocol.ID]time.Time         // recalls that could be carried out, and since when
 	replayed time.Time                         // when a certificate under a recall was last checked against the past
 	back     uint64                            // how many heights to ask for again: others may be on another branch
+	disputes                                   // other branches
 }
 
 func newFinality() finality {
 	return finality{
-		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{},
+		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{}, disputes: newDisputes(),
 	}
 }
 
@@ -54,7 +55,10 @@ const maxBack = 64
 // doubt asks for more of the certificates before, twice as many each time.
 // Caller holds mu.
 func (l *ledger) doubt() error {
-	l.back = min(max(1, 2*l.back), maxBack)
+	l.back = max(1, 2*l.back)
+	if l.trouble == nil {
+		l.back = min(l.back, maxBack)
+	}
 	return errBranch
 }
 
@@ -63,6 +67,9 @@ func (l *ledger) wants() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	height := l.tip.Ref().Height
+	if at, ok := l.parted(); ok && l.trouble != nil {
+		return at + 1
+	}
 	return height - min(l.back, height) + 1
 }
 
@@ -103,8 +110,10 @@ func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
 	}
 	next := l.tip.Ref().Height + 1
 	switch {
+	case l.leftBehind(cert.ID(), v):
+		return false, nil
 	case l.trouble != nil:
-		return false, l.trouble
+		return false, l.witness(cert, v)
 	case v.Height <= l.Began() && v.Height < l.lowest():
 		return false, l.backfill(cert, v)
 	case v.Height < next:
@@ -116,6 +125,8 @@ func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
 		return false, errWaiting
 	case v.Prev != l.tip.Ref().ID:
 		return false, l.doubt()
+	case v.Era().IsZero() && l.contested():
+		return false, nil // the clerks in force have had their say here, twice
 	}
 	moved, err = l.advance(cert)
 	if errors.Is(err, errWaiting) {
@@ -131,8 +142,12 @@ func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
 // retry applies certificates that waited, as far as they go.
 func (l *ledger) retry() (moved bool) {
 	for {
+		if l.trouble != nil {
+			l.examine()
+			return moved
+		}
 		cert, ok := l.wanted[l.tip.Ref().Height+1]
-		if !ok || l.trouble != nil {
+		if !ok {
 			return moved
 		}
 		step, err := l.advance(cert)
@@ -145,77 +160,6 @@ func (l *ledger) retry() (moved bool) {
 			return moved
 		}
 	}
-}
-
-// compare checks a certificate for a height that is final here already. Another
-// value there, with a quorum behind it, means that clerks signed twice: the
-// node stops and keeps both.
-func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error {
-	if id, ok := l.CheckpointID(v.Height); !ok || id == cert.ID() {
-		return nil
-	}
-	held, own, err := l.certificateAt(v.Height)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !own.Era().IsZero() && v.Era().IsZero():
-		return nil // of clerks whom the roll recalled before it: void
-	case own.Era().IsZero() && !v.Era().IsZero():
-		return l.overruled(cert, v)
-	case !v.Era().IsZero():
-		return l.dispute(cert, fmt.Errorf("two recalls both made a checkpoint %d", v.Height))
-	}
-	clerks, err := l.clerksOf(v.Height)
-	if err != nil {
-		return err
-	}
-	if _, err := cert.Verify(l.metastate, clerks); err != nil {
-		return fmt.Errorf("%w: %w", l.doubt(), err)
-	}
-	for _, e := range checkpoint.Conflict(held, cert) {
-		if body, ok := e.Body(clerks); ok {
-			l.proof = append(l.proof, body)
-		}
-	}
-	return l.dispute(cert, fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height))
-}
-
-// overruled checks a certificate under a recall for a height that the clerks
-// recalled made final here already. If it holds, this node followed them beyond
-// where the roll recalled them: it stops and keeps both.
-func (l *ledger) overruled(cert checkpoint.Certificate, v checkpoint.Value) error {
-	// It costs a replay: who forges such certificates gets one now and then.
-	if l.now().Sub(l.replayed) < replayEvery {
-		return errWaiting
-	}
-	l.replayed = l.now()
-	tip, err := l.replayTo(v.Height - 1)
-	if err != nil {
-		return err
-	}
-	sets, err := v.NewlyCovered(l.chunk)
-	if err != nil {
-		return errWaiting
-	}
-	var recs []*protocol.Record
-	for _, set := range sets {
-		for _, id := range set.IDs {
-			r, err := l.record(id)
-			if err != nil {
-				return errWaiting
-			}
-			recs = append(recs, r)
-		}
-	}
-	next, err := tip.Apply(v, recs)
-	if err != nil {
-		return err
-	}
-	if _, err := cert.Verify(l.metastate, next.Signers()); err != nil {
-		return err
-	}
-	return l.dispute(cert, fmt.Errorf("more than half of the members recalled the clerks at checkpoint %d, and this node holds later ones of theirs", v.Height-1))
 }
 
 // clerksOf are those who sign the checkpoint at a height that is final here.
@@ -234,46 +178,6 @@ func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
 		return nil, err
 	}
 	return tip.Clerks(), nil
-}
-
-// dispute stops finality over a certificate, and keeps the certificate with the
-// lists it names: a node that is restarted looks at it again. Caller holds mu.
-func (l *ledger) dispute(cert checkpoint.Certificate, why error) error {
-	l.trouble, l.snap = why, nil
-	l.log.Error("finality stopped", "cause", why)
-	for _, b := range l.namedChunks(cert.Value) {
-		if err := l.store.PutPrivate(privDisputedList+protocol.Sum(b).String(), b); err != nil {
-			l.log.Error("keeping a list of the certificate that stopped it", "cause", err)
-		}
-	}
-	if err := l.store.PutPrivate(privDisputed+cert.ID().String(), cert.Encode()); err != nil {
-		l.log.Error("keeping the certificate that stopped it", "cause", err)
-	}
-	return why
-}
-
-// disputed looks again at certificates that stopped finality in an earlier run.
-func (l *ledger) disputed() {
-	for _, key := range l.store.PrivateKeys(privDisputedList) {
-		if b, err := l.store.Private(key); err == nil {
-			_ = l.chunks.add(b)
-		}
-	}
-	for _, key := range l.store.PrivateKeys(privDisputed) {
-		b, err := l.store.Private(key)
-		if err != nil {
-			continue
-		}
-		cert, err := checkpoint.ParseCertificate(b)
-		if err != nil {
-			continue
-		}
-		// A dispute that goes on is in trouble. So is one that can't be looked at
-		// again: nothing says that it is over.
-		if _, err := l.offer(cert); errors.Is(err, errWaiting) && l.trouble == nil {
-			l.trouble = errors.New("a checkpoint that did not follow can't be looked at again: what it covers is not held")
-		}
-	}
 }
 
 // advance applies the next certificate. Caller holds mu.
@@ -306,7 +210,8 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 	if err != nil {
 		// A quorum of clerks stands behind what does not follow. Going on would
 		// split the metastate without anyone noticing.
-		return true, l.dispute(cert, fmt.Errorf("the clerks' checkpoint %d does not follow from its records: %w", v.Height, err))
+		l.dispute(cert, v, fmt.Errorf("the clerks' checkpoint %d does not follow from its records: %w", v.Height, err)).fault = err
+		return true, l.trouble
 	}
 	if err := l.storeCheckpoint(cert, v, next, recs); err != nil {
 		return false, err
@@ -336,6 +241,8 @@ func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record
 				recs = append(recs, r.Record)
 			} else if r := l.pending.get(id); r != nil { // the clerks hold what it waits for
 				recs = append(recs, r)
+			} else if r := l.besides(id); r != nil && certified {
+				recs = append(recs, r)
 			} else {
 				whole = false
 				if len(l.needed) >= maxNeeded { // junk must not keep others out
@@ -355,7 +262,11 @@ func (l *ledger) chunk(id protocol.ID) []byte {
 	if b, ok := l.chunks.chunks[id]; ok {
 		return b
 	}
-	return l.storedChunk(id)
+	if b := l.storedChunk(id); b != nil || len(l.rivals) == 0 {
+		return b
+	}
+	b, _ := l.store.Private(privDisputedList + id.String())
+	return b
 }
 
 // storeCheckpoint makes a checkpoint durable, with records it covers that were

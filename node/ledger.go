@@ -68,21 +68,24 @@ func openLedger(metastate protocol.ID, own identity.PublicKey, st *store.Store, 
 	if l.tip, err = checkpoint.Begin(genesis); err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
+	if err := l.finishOrder(); err != nil {
+		return nil, fmt.Errorf("node: opening the ledger: %w", err)
+	}
 	b, err := l.restored()
 	if err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
 	filled := b != nil && l.startOrRecompute(b)
-	if err := l.replay(); err != nil {
+	if err = l.replay(); err == nil {
+		err = l.disputed()
+	}
+	if err == nil && filled && l.trouble == nil {
+		err = l.forgetSnapshot()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
-	if filled && l.trouble == nil {
-		if err := l.forgetSnapshot(); err != nil {
-			return nil, err
-		}
-	}
 	l.lapse(nil, true) // what was dropped before the snapshot that it began with
-	l.disputed()
 	return l, nil
 }
 
@@ -361,8 +364,7 @@ func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protoc
 		Checkpoint: l.tip.Ref(), Subject: subject, Time: l.now().Unix(),
 	}
 	if subject.IsZero() {
-		h.Parents = l.parents()
-		h.Seq, h.Prev = l.end(author, key)
+		l.link(&h)
 	} else {
 		h.Seq = l.nextBulk(author, subject)
 	}

@@ -144,6 +144,9 @@ func (r *replica) certificate(b []byte) error {
 		return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
 	}
 	err = r.ledger.finalise(cert)
+	if errors.Is(err, errStopped) {
+		return nil // it goes on with what it may take
+	}
 	if errors.Is(err, errWaiting) || errors.Is(err, errBranch) {
 		r.fetch()
 		return nil

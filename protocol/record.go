@@ -124,7 +124,20 @@ func Sign(h Header, body any, carried []*Record, signers ...identity.Signer) (*R
 	if err != nil {
 		return nil, fmt.Errorf("protocol: signing %s: %w", h.Kind, err)
 	}
-	payload := encodePayload(h, b, carried)
+	return sign(h, b, carried, signers)
+}
+
+// SignAgain makes a record that says what r does, in another place or as of
+// another checkpoint: h is its header, with r's kind, author and co-signers.
+func SignAgain(r *Record, h Header, signers ...identity.Signer) (*Record, error) {
+	if h.Kind != r.Kind() || h.Persona != r.header.Persona || len(signers) != 1+len(h.Cosigners) || signers[0].Public() != h.Key {
+		return nil, fmt.Errorf("protocol: signing %s again: the header is another's", h.Kind)
+	}
+	return sign(h, r.body, r.carried, signers)
+}
+
+func sign(h Header, body []byte, carried []*Record, signers []identity.Signer) (*Record, error) {
+	payload := encodePayload(h, body, carried)
 	msg := signedMessage(h.Kind, h.Metastate, Sum(payload))
 	sigs := make([]byte, 0, len(signers)*signatureSize)
 	for _, s := range signers {

@@ -118,7 +118,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.runCommand(), a.statusCommand(), a.listCommand(),
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
 		a.forkCommand(), a.splitCommand(), a.claimCommand(),
-		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.charterCommands(),
+		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.disputeCommands(), a.charterCommands(),
 		a.guardiansCommands(), a.rotateCommand(), a.recoverCommands(),
 		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),
 		a.bundleCommands(), a.pruneCommand(), a.syncCommands(), a.peersCommands(), a.benchCommands(),

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -17,6 +18,16 @@ func (a *api) routeAuthority(mux *http.ServeMux) {
 	mux.Handle("POST /api/v1/offices", inside(a, actTime, appoint))
 	mux.Handle("POST /api/v1/offices/recall", inside(a, actTime, recall))
 	mux.Handle("DELETE /api/v1/offices", inside(a, actTime, resign))
+	mux.Handle("GET /api/v1/dispute", inside(a, queryTime, dispute))
+	mux.Handle("POST /api/v1/dispute/follow", inside(a, orderTime, follow))
+	mux.Handle("POST /api/v1/dispute/part", inside(a, orderTime, part))
+}
+
+// orderTime bounds an order about a dispute: a long history is judged again.
+const orderTime = 10 * time.Minute
+
+type followRequest struct {
+	Checkpoint string `json:"checkpoint"` // ref
 }
 
 type reasonRequest struct {
@@ -109,6 +120,18 @@ func recall(r *http.Request, c Community) (node.RecordRef, error) {
 func resign(r *http.Request, c Community) (node.RecordRef, error) {
 	return c.Resign(r.Context(), r.URL.Query().Get("office"))
 }
+
+func dispute(_ *http.Request, c Community) (node.Dispute, error) { return c.Dispute() }
+
+func follow(r *http.Request, c Community) (node.Dispute, error) {
+	req, err := decode[followRequest](r)
+	if err != nil {
+		return node.Dispute{}, err
+	}
+	return c.Follow(r.Context(), req.Checkpoint)
+}
+
+func part(r *http.Request, c Community) (node.Dispute, error) { return c.Part(r.Context()) }
 
 // members are the personas that refs name.
 func members(c Community, refs []string) ([]protocol.ID, error) {

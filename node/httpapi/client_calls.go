@@ -140,6 +140,21 @@ func (in Inside) Recall(ctx context.Context, office, reason string, out, into []
 	return post[node.RecordRef](ctx, in.client, "/offices/recall", about(in.ref), recallRequest{Office: office, Reason: reason, Out: out, In: into})
 }
 
+// Dispute says which checkpoints are disputed.
+func (in Inside) Dispute(ctx context.Context) (node.Dispute, error) {
+	return get[node.Dispute](ctx, in, "/dispute")
+}
+
+// Follow has the node follow the branch that a checkpoint is on.
+func (in Inside) Follow(ctx context.Context, checkpoint string) (node.Dispute, error) {
+	return post[node.Dispute](ctx, in.client, "/dispute/follow", about(in.ref), followRequest{Checkpoint: checkpoint})
+}
+
+// Part has the node stay on its own branch.
+func (in Inside) Part(ctx context.Context) (node.Dispute, error) {
+	return call[node.Dispute](ctx, in.client, http.MethodPost, "/dispute/part", about(in.ref), nil)
+}
+
 // Resign gives up an office.
 func (in Inside) Resign(ctx context.Context, office string) (node.RecordRef, error) {
 	return call[node.RecordRef](ctx, in.client, http.MethodDelete, "/offices", about(in.ref, "office", office), nil)

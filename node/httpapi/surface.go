@@ -69,6 +69,10 @@ type authority interface {
 	Appoint(ctx context.Context, office string, personas []protocol.ID) (node.RecordRef, error)
 	Recall(ctx context.Context, req node.RecallRequest) (node.RecordRef, error)
 	Resign(ctx context.Context, office string) (node.RecordRef, error)
+
+	Dispute() (node.Dispute, error)
+	Follow(ctx context.Context, checkpoint string) (node.Dispute, error)
+	Part(context.Context) (node.Dispute, error)
 }
 
 // decisions is what is put to the vote.
