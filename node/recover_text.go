@@ -9,7 +9,6 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
-	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // What people hand each other for a recovery (SPEC §9.5): who chose guardians
@@ -38,8 +37,6 @@ type plea struct {
 	Next      identity.Digest    `cbor:"n"`
 	Sig       []byte             `cbor:"s"`
 }
-
-func (p plea) heir() roll.Heir { return roll.Heir{Key: p.Key, Next: p.Next} }
 
 func (p plea) message() []byte {
 	b := append([]byte(domainAsk), 0)
