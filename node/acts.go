@@ -10,6 +10,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -98,6 +99,9 @@ func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (Invite
 		return InviteLink{}, err
 	}
 	a := s.Final.Charter().Admission
+	if req.Public {
+		return c.publicLink(s, m)
+	}
 	if req.Uses == 0 {
 		req.Uses = 1
 	}
@@ -122,7 +126,7 @@ func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (Invite
 		Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps(),
 	}
 	if len(l.Bootstraps) == 0 {
-		return InviteLink{}, &Error{Code: "no-address", Exit: ExitFailed, Message: "this node listens nowhere that a newcomer could reach", Hint: "start it with --listen"}
+		return InviteLink{}, errNoAddress()
 	}
 	r, err := c.act(protocol.Invite, roll.InviteBody{Key: key.Public(), Uses: req.Uses, Expires: expires.Unix()})
 	if err != nil {
@@ -130,6 +134,26 @@ func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (Invite
 	}
 	c.hand(ctx, r)
 	return InviteLink{Link: l.String(), Expires: expires, Uses: req.Uses, Invite: r.ID()}, nil
+}
+
+// publicLink is a link that anyone can join by, of a metastate whose charter asks
+// for no invite. It needs no record.
+func (c *Community) publicLink(s *Snapshot, m *roll.Member) (InviteLink, error) {
+	switch {
+	case s.Final.Charter().Admission.Policy != charter.PolicyOpen:
+		return InviteLink{}, refuse("the charter admits nobody without an invite", "leave out --public")
+	case m.Rank() < roll.RankMember:
+		return InviteLink{}, refuse("only members in full standing let others in", "metastate status")
+	}
+	l := link{Version: 1, Metastate: c.id, Secret: []byte{}, Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps()}
+	if len(l.Bootstraps) == 0 {
+		return InviteLink{}, errNoAddress()
+	}
+	return InviteLink{Link: l.String()}, nil
+}
+
+func errNoAddress() error {
+	return &Error{Code: "no-address", Exit: ExitFailed, Message: "this node listens nowhere that a newcomer could reach", Hint: "start it with --listen"}
 }
 
 // bootstraps are this node's own lobby.

@@ -190,14 +190,17 @@ type GuardianWord struct {
 type InviteRequest struct {
 	Uses    uint64        `json:"uses,omitempty"`    // default 1
 	Expires time.Duration `json:"expires,omitempty"` // default 72 h
+	// Public asks for a link without an invite, which anyone can use as often as
+	// they like, of a metastate whose charter admits so.
+	Public bool `json:"public,omitempty"`
 }
 
-// InviteLink is an invite to hand over.
+// InviteLink is an invite to hand over. A public link has nothing but the link.
 type InviteLink struct {
 	Link    string      `json:"link"`
-	Expires time.Time   `json:"expires"`
-	Uses    uint64      `json:"uses"`
-	Invite  protocol.ID `json:"invite"`
+	Expires time.Time   `json:"expires,omitzero"`
+	Uses    uint64      `json:"uses,omitempty"`
+	Invite  protocol.ID `json:"invite,omitzero"`
 }
 
 // InviteEntry is an invite as the roll has it.

@@ -54,7 +54,7 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 		return m, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
 	}
 	now := time.Now()
-	if l.Expires <= now.Unix() {
+	if !l.public() && l.Expires <= now.Unix() {
 		return m, refuse("the invite expired on "+at(l.Expires).Format(time.RFC3339), "ask for a new one")
 	}
 	old := n.lookup(l.Metastate)
@@ -64,10 +64,14 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	}
 	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase, old,
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
-			invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
-			defer invite.Erase()
+			var introducer identity.Signer
+			if !l.public() {
+				invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
+				defer invite.Erase()
+				introducer = invite
+			}
 			device := deviceKey(*d)
-			b, err := born(e, l.Metastate, d.Index, req.As, invite, device, nil, now)
+			b, err := born(e, l.Metastate, d.Index, req.As, introducer, device, nil, now)
 			if err != nil {
 				return store.Batch{}, err
 			}

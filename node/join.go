@@ -9,6 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -289,7 +290,7 @@ func parseRequest(req joinRequest, peerID string) ([]*protocol.Record, error) {
 	switch h := grant.Header(); {
 	case string(b.PeerID) != peerID:
 		return nil, errors.New("the request is another peer's")
-	case in.Kind() != protocol.Inception || len(in.Header().Cosigners) != 1,
+	case in.Kind() != protocol.Inception || len(in.Header().Cosigners) > 1,
 		grant.Kind() != protocol.Grant || len(h.Cosigners) != 1 || h.Persona != in.ID() || h.Key != in.Header().Key,
 		protocol.ID(b.Persona) != in.ID() || b.Device != h.Cosigners[0]:
 		return nil, errors.New("the request is not of the shape the protocol asks for")
@@ -312,25 +313,17 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (no *joinAnswer) {
 	if s.View.Roll().Member(persona) != nil {
 		return nil // on its way
 	}
-	var invite protocol.ID
-	for id, inv := range s.View.Roll().Invites() {
-		if inv.Key == recs[0].Header().Cosigners[0] {
-			invite = id
-			switch {
-			case inv.Revoked:
-				return &joinAnswer{Reason: "the invite was revoked", Refused: true}
-			case inv.Expires <= time.Now().Unix():
-				return &joinAnswer{Reason: "the invite has expired", Refused: true}
-			case inv.Used >= inv.Uses:
-				return &joinAnswer{Reason: "the invite has no uses left", Refused: true}
-			}
-		}
-	}
-	if invite.IsZero() {
-		return &joinAnswer{Reason: "this member does not know the invite (yet)"}
+	invite, no := door(s, recs[0].Header().Cosigners)
+	if no != nil {
+		return no
 	}
 	body := roll.AdmitBody{Persona: persona, Invite: invite}
 	r, err := l.write(c.Persona(), c.key.Public(), protocol.Admit, protocol.ID{}, func(h protocol.Header) (*protocol.Record, error) {
+		// Half of what this device may write is not for strangers to spend.
+		state := l.tip.State()
+		if end, ok := state.Roll().Chain(h.Persona, h.Key); !ok || h.Seq >= end.Next+protocol.MaxAhead/2 || !end.Room(h.Seq, state.AsOf(), protocol.DailyRecords/2) {
+			return nil, refuse("this member has admitted as many as it can for now", "")
+		}
 		r, err := protocol.Sign(h, body, recs, c.key)
 		if err != nil {
 			return nil, err
@@ -347,6 +340,32 @@ func (c *Community) admit(l *ledger, recs []*protocol.Record) (no *joinAnswer) {
 	}
 	c.publish(p2p.Records, r.Inner())
 	return nil
+}
+
+// door is the invite whose key signed a newcomer's inception, or zero where the
+// charter asks for none; or why there is none, in words.
+func door(s *Snapshot, cosigners []identity.PublicKey) (invite protocol.ID, no *joinAnswer) {
+	if len(cosigners) == 0 {
+		if s.Final.Charter().Admission.Policy != charter.PolicyOpen {
+			return invite, &joinAnswer{Reason: "the charter admits nobody without an invite", Refused: true}
+		}
+		return invite, nil
+	}
+	for id, inv := range s.View.Roll().Invites() {
+		if inv.Key != cosigners[0] {
+			continue
+		}
+		switch {
+		case inv.Revoked:
+			return id, &joinAnswer{Reason: "the invite was revoked", Refused: true}
+		case inv.Expires <= time.Now().Unix():
+			return id, &joinAnswer{Reason: "the invite has expired", Refused: true}
+		case inv.Used >= inv.Uses:
+			return id, &joinAnswer{Reason: "the invite has no uses left", Refused: true}
+		}
+		return id, nil
+	}
+	return invite, &joinAnswer{Reason: "this member does not know the invite (yet)"}
 }
 
 // foretell is the verdict on a record if it were held. Caller holds mu.

@@ -36,7 +36,8 @@ type birth struct {
 }
 
 // born signs a persona's first records with its persona key, which is used for
-// nothing else here and erased. introducer is a founding key or an invite's.
+// nothing else here and erased. introducer is a founding key or an invite's, nil
+// where nobody is needed.
 func born(e *identity.Entropy, metastate protocol.ID, index uint32, name string, introducer, device identity.Signer,
 	parents []protocol.ID, now time.Time,
 ) (b birth, err error) {
@@ -48,10 +49,14 @@ func born(e *identity.Entropy, metastate protocol.ID, index uint32, name string,
 	rand.Read(nonce[:])
 	h := protocol.Header{
 		Metastate: metastate, Kind: protocol.Inception, Key: key.Public(),
-		Cosigners: []identity.PublicKey{introducer.Public()}, Parents: parents, Time: now.Unix(),
+		Parents: parents, Time: now.Unix(),
+	}
+	signers := []identity.Signer{key}
+	if introducer != nil {
+		h.Cosigners, signers = []identity.PublicKey{introducer.Public()}, append(signers, introducer)
 	}
 	body := identity.Inception{Next: p.Commitment(1), Nonce: nonce, Name: name}
-	if b.inception, err = protocol.Sign(h, body, nil, key, introducer); err != nil {
+	if b.inception, err = protocol.Sign(h, body, nil, signers...); err != nil {
 		return b, err
 	}
 	h.Kind, h.Persona, h.Seq, h.Prev = protocol.Grant, b.inception.ID(), 1, b.inception.ID()

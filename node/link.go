@@ -27,7 +27,7 @@ type link struct {
 	Version    uint64      `cbor:"v"`
 	Metastate  protocol.ID `cbor:"m"`
 	Bootstraps []bootstrap `cbor:"b"`
-	Secret     []byte      `cbor:"s"`
+	Secret     []byte      `cbor:"s"` // empty: the charter asks for no invite
 	Expires    int64       `cbor:"e"`
 	Uses       uint64      `cbor:"u"`
 	Height     uint64      `cbor:"h"` // of a recent checkpoint
@@ -77,7 +77,7 @@ func parseLink(text string) (l link, err error) {
 	if l.Version != 1 {
 		return bad(fmt.Errorf("it is of version %d, this program reads version 1", l.Version))
 	}
-	if len(l.Secret) != linkSecretSize || l.Metastate.IsZero() || len(l.Bootstraps) == 0 || len(l.Bootstraps) > maxBootstraps {
+	if len(l.Secret) != linkSecretSize && len(l.Secret) != 0 || l.Metastate.IsZero() || len(l.Bootstraps) == 0 || len(l.Bootstraps) > maxBootstraps {
 		return bad(errors.New("parts of it are missing"))
 	}
 	for _, s := range l.Bootstraps {
@@ -87,6 +87,9 @@ func parseLink(text string) (l link, err error) {
 	}
 	return l, nil
 }
+
+// public reports whether the link needs no invite.
+func (l link) public() bool { return len(l.Secret) == 0 }
 
 // peers are the link's bootstraps for the network.
 func (l link) peers() []p2p.Peer {

@@ -21,7 +21,7 @@ func (a *app) inviteCommands() *cobra.Command {
 func (a *app) inviteCreateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "create", Short: "Make an invite to hand over",
-		Long: "Make an invite to hand over. Whoever has the link can use it: send it to nobody else.",
+		Long: "Make an invite to hand over. Whoever has the link can use it: send it to nobody else.\n\nWith --public the link is for anyone, as often as they like, where the charter's admission is open.",
 		Args: arguments(0, 0),
 	}
 	req := node.InviteRequest{}
@@ -30,8 +30,12 @@ func (a *app) inviteCreateCommand() *cobra.Command {
 	f := c.Flags()
 	f.Uint64Var(&req.Uses, "uses", 1, "how many people can join with it")
 	f.Var(&expires, "expires", "how long it can be used, such as 3d")
+	f.BoolVar(&req.Public, "public", false, "make a link that anyone can join by, where the charter admits so")
 	f.StringVar(&out, "out", "", "write the link to this file, too, for you alone")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if req.Public && (c.Flags().Changed("uses") || c.Flags().Changed("expires")) {
+			return usage(c, "a public link has neither --uses nor --expires")
+		}
 		if req.Uses == 0 {
 			return usage(c, "--uses needs a number over 0")
 		}
@@ -60,6 +64,10 @@ func (a *app) inviteCreateCommand() *cobra.Command {
 			return
 		}
 		p.line("")
+		if v.Uses == 0 {
+			p.line("next: show it to anyone; who wants to join runs: metastate join LINK")
+			return
+		}
 		p.fields("can be used", fmt.Sprintf("%d times, until %s", v.Uses, when(&v.Expires)), "id", v.Invite.String())
 		p.line("")
 		p.line("next: hand it over; the other side runs: metastate join LINK") // with a folder of its own
