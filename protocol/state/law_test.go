@@ -302,10 +302,18 @@ func distinct(list []*protocol.Record) map[protocol.ID]bool {
 // checkState holds a state to what must be so of every state: counts and
 // indexes agree with the entries, caps hold, and every entry proves.
 func checkState(t *rapid.T, s *state.State) {
-	full, root := uint64(0), s.Root()
+	full, root, open := uint64(0), s.Root(), map[protocol.ID]uint64{}
+	for p := range s.Decisions().Polls() {
+		if !p.Phase.Closed() {
+			open[p.Author]++
+		}
+	}
 	for m := range s.Roll().Members() {
 		if m.Standing() == roll.Full {
 			full++
+		}
+		if m.Quota.Polls != open[m.Persona] {
+			t.Fatalf("%d proposals wait for a vote, not %d", open[m.Persona], m.Quota.Polls)
 		}
 		if (m.Standing() == roll.Suspended) != (m.Until != 0) {
 			t.Fatalf("%s until %d", m.Standing(), m.Until)
@@ -335,7 +343,7 @@ func checkState(t *rapid.T, s *state.State) {
 			}
 		}
 	}
-	if s.Roll().Size() != full || len(s.Roll().Clerks()) == 0 {
+	if n := len(s.Roll().Clerks()); s.Roll().Size() != full || s.Roll().Whole() < full || n == 0 || n > roll.MaxAppointees {
 		t.Fatalf("size %d of %d full, %d clerks", s.Roll().Size(), full, len(s.Roll().Clerks()))
 	}
 	for p := range s.Decisions().Polls() {
