@@ -107,6 +107,23 @@ type Moved struct {
 	Share bool        `json:"share"` // was a member at the checkpoint that the fork was founded from
 }
 
+// PactList is every pact of a metastate.
+type PactList struct {
+	Pacts []Pact `json:"pacts"`
+}
+
+// Pact is what two metastates agreed on, as one of them has it.
+type Pact struct {
+	Pact     protocol.ID `json:"pact"`
+	With     protocol.ID `json:"with"`
+	Terms    string      `json:"terms"`    // empty if the decision's text is not held here
+	Standing string      `json:"standing"` // offered, in-force, ended
+	Binds    bool        `json:"binds"`    // in force, and its end is not reached
+	Since    time.Time   `json:"since"`    // the standing
+	Ends     *time.Time  `json:"ends"`
+	Decision protocol.ID `json:"decision"` // that offered it here
+}
+
 // JoinRequest joins by an invite's link.
 type JoinRequest struct {
 	Link       string `json:"link"`

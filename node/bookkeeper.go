@@ -47,7 +47,7 @@ func (c *Community) keepBook() {
 	t := time.NewTicker(bookEvery)
 	defer t.Stop()
 	k := bookkeeper{Community: c, told: map[string]bool{}}
-	e := envoy{Community: c, seen: map[protocol.ID]time.Time{}, brought: map[protocol.ID]uint64{}}
+	e := envoy{Community: c, seen: map[protocol.ID]time.Time{}, brought: map[protocol.ID]uint64{}, scanned: map[protocol.ID]uint64{}}
 	for {
 		changed := c.Changed()
 		c.mu.Lock()

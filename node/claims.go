@@ -13,33 +13,50 @@ import (
 // the claim of somebody else, each with a turn of its own.
 const claimTurn = 2 * time.Second
 
-// An envoy brings to a fork what its parent's checkpoints show, on a node that
-// takes part in both. It is of one goroutine.
+// An envoy brings to a metastate what others' checkpoints show, of its parent and
+// of the other sides of its pacts, on a node that takes part in both. It is of one goroutine.
 type envoy struct {
 	*Community
 	settled [32]byte                  // digest of the parent's roll in which nobody is left to claim for
-	scanned uint64                    // the parent's height up to which the clerks did not change
+	scanned map[protocol.ID]uint64    // up to which height of another metastate the clerks did not change
 	seen    map[protocol.ID]time.Time // when somebody's move was first seen
-	brought map[protocol.ID]uint64    // by persona in the parent: the parent's height of the last claim
+	brought map[protocol.ID]uint64    // the height there of the last proof of a persona or pact
 }
 
-// visit brings the news that there are: of who signs in the parent first, since
-// claims are judged by it.
+// visit brings the news that there are.
 func (e *envoy) visit() {
 	s := e.Snapshot()
-	parent, height, ok := s.Final.Abroad().Parent()
-	if !ok || s.Trouble != nil {
+	if s.Trouble != nil || s.Final.Roll().Member(e.Persona()).Rank() < roll.RankMember {
 		return
 	}
-	there := e.net.find(parent)
-	if me := s.Final.Roll().Member(e.Persona()); there == nil || there.book() == nil || me.Rank() < roll.RankMember {
-		return
+	if parent, height, ok := s.Final.Abroad().Parent(); ok {
+		if there := e.there(s, parent); there != nil {
+			e.claims(s, there, height)
+		}
 	}
-	known := s.Final.Abroad().Known(parent)
-	if e.news(there.book(), parent, known) {
-		return
+	for id, p := range s.Final.Abroad().Pacts() {
+		if p.Standing == abroad.Ended {
+			continue
+		}
+		if there := e.there(s, p.With); there != nil {
+			e.countersign(p, id, there)
+		}
 	}
-	final := there.book().currentTip().State().Roll()
+}
+
+// there is the ledger of another metastate on this node, nil if there is none, or
+// if the news of who signs there comes first: all else is judged by it.
+func (e *envoy) there(s *Snapshot, of protocol.ID) *ledger {
+	other := e.net.find(of)
+	if other == nil || other.book() == nil || e.news(other.book(), of, s.Final.Abroad().Known(of)) {
+		return nil
+	}
+	return other.book()
+}
+
+// claims brings those of all who moved and whose turn it is.
+func (e *envoy) claims(s *Snapshot, there *ledger, height uint64) {
+	final := there.currentTip().State().Roll()
 	root := final.Roots().Members
 	if root == e.settled {
 		return
@@ -51,7 +68,7 @@ func (e *envoy) visit() {
 		}
 		left++
 		if s.Final.Roll().Member(m.To) != nil && e.due(m) {
-			e.claim(there.book(), m.From)
+			e.claim(there, m.From)
 		}
 	}
 	if left == 0 {
@@ -59,28 +76,45 @@ func (e *envoy) visit() {
 	}
 }
 
+// countersign shows what the other side has of a pact, if it changes something.
+func (e *envoy) countersign(p *abroad.Pact, id protocol.ID, there *ledger) {
+	tip := there.currentTip()
+	x := tip.State().Abroad().Pact(id)
+	if x == nil || x.Standing != abroad.Ended && p.Standing == abroad.InForce || !e.due(abroad.Share{From: id}) {
+		return
+	}
+	for _, r := range e.Snapshot().Open {
+		if body, err := protocol.Body[abroad.CountersignBody](r); r.Kind() == protocol.Countersign && err == nil && body.Pact == id {
+			return
+		}
+	}
+	e.bring(id, there, func(cert []byte) (protocol.Kind, any) {
+		return protocol.Countersign, abroad.CountersignBody{Pact: id, Certificate: cert, Proof: tip.State().ProvePact(id)}
+	})
+}
+
 // news shows the next change of the parent's clerks, if there was one. It then
 // waits until that is final.
 func (e *envoy) news(l *ledger, parent protocol.ID, known *abroad.Known) bool {
 	tip := l.currentTip().Ref().Height
-	for h := max(e.scanned, known.Height) + 1; h <= tip; h++ {
+	for h := max(e.scanned[parent], known.Height) + 1; h <= tip; h++ {
 		cert, v, err := l.certificateAt(h)
 		if err != nil { // before this node's history begins: others have it
 			return true
 		}
 		if slices.Equal(v.Clerks, known.Clerks) {
-			e.scanned = h
+			e.scanned[parent] = h
 			continue
 		}
 		if e.pending(protocol.Anchor) {
 			return true
 		}
 		if _, err := known.Holds(parent, cert.Encode()); err != nil { // under a recall, or its founders lied
-			e.log.Debug("the fork can't follow its parent's clerks", "cause", err)
+			e.log.Debug("the clerks of another metastate can't be followed", "cause", err)
 			return true
 		}
 		if _, err := e.act(protocol.Anchor, abroad.AnchorBody{Metastate: parent, Certificate: cert.Encode()}); err != nil {
-			e.log.Warn("showing the fork its parent's clerks", "cause", err)
+			e.log.Warn("showing who signs in another metastate", "cause", err)
 		}
 		return true
 	}
@@ -121,17 +155,25 @@ func (e *envoy) claim(l *ledger, persona protocol.ID) {
 		}
 	}
 	tip := l.currentTip()
-	if e.brought[persona] == tip.Ref().Height {
+	e.bring(persona, l, func(cert []byte) (protocol.Kind, any) {
+		return protocol.Claim, abroad.ClaimBody{Persona: persona, Certificate: cert, Proof: tip.State().ProveMember(persona)}
+	})
+}
+
+// bring makes a record of what the latest checkpoint there shows about a subject,
+// once for each checkpoint.
+func (e *envoy) bring(about protocol.ID, there *ledger, body func(cert []byte) (protocol.Kind, any)) {
+	height := there.currentTip().Ref().Height
+	if e.brought[about] == height {
 		return
 	}
-	e.brought[persona] = tip.Ref().Height
-	cert, _, err := l.certificateAt(tip.Ref().Height)
+	e.brought[about] = height
+	cert, _, err := there.certificateAt(height)
 	if err == nil {
-		_, err = e.act(protocol.Claim, abroad.ClaimBody{
-			Persona: persona, Certificate: cert.Encode(), Proof: tip.State().ProveMember(persona),
-		})
+		kind, b := body(cert.Encode())
+		_, err = e.act(kind, b)
 	}
 	if err != nil { // too large with this checkpoint: the next may be smaller
-		e.log.Warn("claiming in a fork", "cause", err)
+		e.log.Warn("bringing a proof from another metastate", "cause", err)
 	}
 }

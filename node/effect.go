@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
@@ -50,10 +51,15 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 			return bad("the new charter is the one in force")
 		}
 		act.Base, act.Charter, class = now.ID(), &next, charter.AmendedBy(*now, next)
+	case decision.Pact, decision.Part:
+		class = charter.ClassCharter
+		if err := c.pactEffect(s, act, body, req); err != nil {
+			return err
+		}
 	default:
 		return bad("no decision can do %q", req.Kind)
 	}
-	if body.Class != "" && body.Class != class && (req.Kind != decision.Amend || body.Class != charter.ClassEntrenched) {
+	if body.Class != "" && body.Class != class && (class != charter.ClassCharter || body.Class != charter.ClassEntrenched) {
 		return bad("this is decided by the class %s", class)
 	}
 	if body.Class == "" {
@@ -79,8 +85,11 @@ func plain(err error) string {
 
 // An ActRequest is what a decision does when it is in force.
 type ActRequest struct {
-	Kind    string      `json:"kind"` // expel, admit, elect or amend
+	Kind    string      `json:"kind"` // expel, admit, elect, amend, pact or part
 	Persona protocol.ID `json:"persona,omitzero"`
 	Office  string      `json:"office,omitempty"`  // to elect for; options are personas
 	Charter string      `json:"charter,omitempty"` // YAML
+	With    protocol.ID `json:"with,omitzero"`     // metastate on this node, of pact; the proposal's text is the terms
+	Ends    time.Time   `json:"ends,omitzero"`     // of pact
+	Pact    string      `json:"pact,omitempty"`    // of part: a pact's id or the beginning of one
 }

@@ -399,6 +399,10 @@ func actWords(a *decision.Act) string {
 		return "elect " + a.Office
 	case decision.Amend:
 		return "amend the charter"
+	case decision.Pact:
+		return "a pact with " + a.Pact.With.Metastate.String()
+	case decision.Part:
+		return "end the pact " + a.Base.String()
 	}
 	return a.Kind + " " + a.Persona.String()
 }

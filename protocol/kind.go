@@ -38,6 +38,7 @@ const (
 	Recover      Kind = "recover"
 	Claim        Kind = "claim"
 	Anchor       Kind = "anchor"
+	Countersign  Kind = "countersign"
 	Propose      Kind = "propose"
 	Ballot       Kind = "ballot"
 )
@@ -69,6 +70,7 @@ var kinds = map[Kind]rule{
 	Recover:      {Control, 2 << 10, false},
 	Claim:        {Control, bigPayload, false},
 	Anchor:       {Control, bigPayload, false},
+	Countersign:  {Control, bigPayload, false},
 	Propose:      {Control, bigPayload, false},
 	Ballot:       {Bulk, bigPayload, false},
 }

@@ -117,7 +117,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.statusCommand(), a.listCommand(),
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
-		a.forkCommand(), a.splitCommand(), a.claimCommand(),
+		a.forkCommand(), a.splitCommand(), a.claimCommand(), a.pactCommands(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.disputeCommands(), a.charterCommands(),
 		a.guardiansCommands(), a.rotateCommand(), a.recoverCommands(),
 		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),

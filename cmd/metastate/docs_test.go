@@ -31,6 +31,7 @@ var shapes = map[string]reflect.Type{
 	"fork":              reflect.TypeFor[node.Forked](),
 	"split":             reflect.TypeFor[node.Split](),
 	"claim":             reflect.TypeFor[node.RecordRef](),
+	"pact list":         reflect.TypeFor[node.PactList](),
 	"invite create":     reflect.TypeFor[node.InviteLink](),
 	"invite list":       reflect.TypeFor[httpapi.InviteList](),
 	"invite revoke":     reflect.TypeFor[node.RecordRef](),

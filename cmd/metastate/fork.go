@@ -125,3 +125,25 @@ func (a *app) claimCommand() *cobra.Command {
 		return n.In(a.opts.metastate).Claim(ctx, b)
 	}, showRecord("The claim is made."))
 }
+
+func (a *app) pactCommands() *cobra.Command {
+	return group("pact", "See what was agreed with other metastates", a.pactListCommand())
+}
+
+func (a *app) pactListCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the pacts with other metastates",
+		Long: "List the pacts with other metastates. One is made by a decision on each side with the\n" +
+			"same terms: metastate propose open --pact METASTATE --text TERMS",
+		Args: arguments(0, 0),
+	}
+	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.PactList, error) {
+		return n.In(a.opts.metastate).Pacts(ctx)
+	}, func(p *page, v node.PactList) {
+		var rows [][]string
+		for _, x := range v.Pacts {
+			rows = append(rows, []string{x.Standing, when(&x.Since), when(x.Ends), x.With.String(), x.Pact.String()})
+		}
+		p.table("There are no pacts.", []string{"STANDING", "SINCE", "ENDS", "WITH", "PACT"}, rows)
+	})
+}

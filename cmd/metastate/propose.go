@@ -48,14 +48,14 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 			}
 		}
 		if effect.count() > 1 {
-			return usage(c, "one decision has one effect: give one of --expel, --admit, --elect and --amend")
+			return usage(c, "one decision has one effect: give one of --expel, --admit, --elect, --amend, --pact and --end-pact")
 		}
-		return nil
+		return effect.checkUntil(c)
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalRef, error) {
 		req.ClosesIn = time.Duration(closesIn)
 		var err error
-		if req.Act, err = effect.request(ctx, n.In(a.opts.metastate)); err != nil {
+		if req.Act, err = effect.request(ctx, n, n.In(a.opts.metastate)); err != nil {
 			return node.ProposalRef{}, err
 		}
 		return n.In(a.opts.metastate).Propose(ctx, req)

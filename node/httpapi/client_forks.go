@@ -36,3 +36,8 @@ func (in Inside) Split(ctx context.Context, fork string, height uint64) (node.Sp
 func (in Inside) Claim(ctx context.Context, proof []byte) (node.RecordRef, error) {
 	return post[node.RecordRef](ctx, in.client, "/claims", about(in.ref), StandingProof{Proof: proof})
 }
+
+// Pacts lists the pacts with other metastates.
+func (in Inside) Pacts(ctx context.Context) (node.PactList, error) {
+	return get[node.PactList](ctx, in, "/pacts")
+}

@@ -12,6 +12,7 @@ func (a *api) routeForks(mux *http.ServeMux) {
 	mux.Handle("POST /api/v1/forks", answer(a, actTime, a.fork))
 	mux.Handle("POST /api/v1/departures", answer(a, actTime, a.leaveTo))
 	mux.Handle("GET /api/v1/split", answer(a, queryTime, a.split))
+	mux.Handle("GET /api/v1/pacts", inside(a, queryTime, pacts))
 	mux.Handle("POST /api/v1/claims", inside(a, actTime, claim))
 }
 
@@ -52,3 +53,5 @@ func claim(r *http.Request, c Community) (node.RecordRef, error) {
 	}
 	return c.Claim(r.Context(), req.Proof)
 }
+
+func pacts(r *http.Request, c Community) (node.PactList, error) { return c.Pacts(r.Context()) }

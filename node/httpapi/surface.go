@@ -54,6 +54,7 @@ type membership interface {
 	Why(ref string) (node.Why, error)
 	ProveStanding(persona protocol.ID) ([]byte, error)
 	Claim(ctx context.Context, proof []byte) (node.RecordRef, error)
+	Pacts(context.Context) (node.PactList, error)
 	Admit(ctx context.Context, persona protocol.ID) (node.RecordRef, error)
 	authority
 }

@@ -33,8 +33,17 @@ type AnchorBody struct {
 	Certificate []byte      `cbor:"certificate"`
 }
 
+// CountersignBody shows what the other side has of a pact.
+type CountersignBody struct {
+	Pact        protocol.ID       `cbor:"pact"`
+	Certificate []byte            `cbor:"certificate"`
+	Proof       certificate.Entry `cbor:"proof"` // of the pact's entry there
+}
+
 // Decides reports whether records of a kind are this package's.
-func Decides(k protocol.Kind) bool { return k == protocol.Claim || k == protocol.Anchor }
+func Decides(k protocol.Kind) bool {
+	return k == protocol.Claim || k == protocol.Anchor || k == protocol.Countersign
+}
 
 // A Batch is what one step applies: the records of this package's kinds that
 // nothing has struck out.
@@ -58,6 +67,7 @@ func Apply(b Batch) Outcome {
 	f := &fold{Batch: b, s: b.Base, values: map[protocol.ID]held{}}
 	f.anchors()
 	f.claims()
+	f.countersigns()
 	return Outcome{State: f.s, Roll: f.Roll, Verdicts: f.verdicts}
 }
 

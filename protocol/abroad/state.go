@@ -13,10 +13,12 @@ import (
 // A State is what is known of other metastates, and who came from the parent. It
 // is immutable; the zero State is that of a metastate that knows no other.
 type State struct {
+	here   protocol.ID
 	parent protocol.ID // zero: this is nobody's fork
 	from   uint64      // the parent's height that this was founded from
 	known  merkle.Map[*Known]
 	claims merkle.Map[Claim] // by persona in the parent
+	pacts  merkle.Map[*Pact]
 }
 
 // A Claim is whom somebody of the parent is here.
@@ -29,7 +31,8 @@ type Claim struct {
 func (c Claim) AppendLeaf(b []byte) []byte { return appendLeaf(b, c) }
 
 // Begin is what a genesis knows: its parent, if it has one.
-func Begin(parent *Anchor) (s State) {
+func Begin(here protocol.ID, parent *Anchor) (s State) {
+	s.here = here
 	if parent == nil {
 		return s
 	}
@@ -87,17 +90,20 @@ func Moved(parent roll.State, fork protocol.ID, height uint64) (list []Share) {
 type Roots struct {
 	Known  [32]byte // section abroad
 	Claims [32]byte
+	Pacts  [32]byte
 }
 
 // Roots computes the digests.
-func (s State) Roots() Roots { return Roots{Known: s.known.Root(), Claims: s.claims.Root()} }
+func (s State) Roots() Roots {
+	return Roots{Known: s.known.Root(), Claims: s.claims.Root(), Pacts: s.pacts.Root()}
+}
 
 // Trees are the maps that the state root covers.
-func (s State) Trees() (known, claims merkle.Tree) { return s.known, s.claims }
+func (s State) Trees() (known, claims, pacts merkle.Tree) { return s.known, s.claims, s.pacts }
 
 // Leaves are the encoded entries of each map by rising key.
 type Leaves struct {
-	Known, Claims iter.Seq2[[32]byte, []byte]
+	Known, Claims, Pacts iter.Seq2[[32]byte, []byte]
 }
 
 // Restore makes the state of its leaves; s is what the genesis says. The caller
@@ -119,6 +125,13 @@ func (s State) Restore(l Leaves) (State, error) {
 	})
 	if err != nil {
 		return s, fmt.Errorf("abroad: restoring claims: %w", err)
+	}
+	s.pacts, err = merkle.Decode(l.Pacts, func(_ [32]byte, leaf []byte) (*Pact, error) {
+		p := new(Pact)
+		return p, dagcbor.Unmarshal(leaf, p)
+	})
+	if err != nil {
+		return s, fmt.Errorf("abroad: restoring pacts: %w", err)
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -15,6 +16,8 @@ const (
 	Admit = "admit" // a persona that asked to join
 	Elect = "elect" // the winners to an office, by the class election
 	Amend = "amend" // the charter, by the class charter or entrenched
+	Pact  = "pact"  // with another metastate, by the class charter
+	Part  = "part"  // ends a pact, by the class charter
 )
 
 // EntrenchedGap is how long after the first vote on an entrenched article the
@@ -26,8 +29,9 @@ type Act struct {
 	Kind    string           `cbor:"kind"`
 	Persona protocol.ID      `cbor:"persona,omitzero"`  // of expel and admit
 	Office  string           `cbor:"office,omitempty"`  // of elect; options are persona ids
-	Base    protocol.ID      `cbor:"base,omitzero"`     // of amend: the charter that it amends
+	Base    protocol.ID      `cbor:"base,omitzero"`     // of amend: the charter that it amends; of part: the pact
 	Charter *charter.Charter `cbor:"charter,omitempty"` // of amend; in the state only its id is kept
+	Pact    *abroad.Offer    `cbor:"pact,omitempty"`    // of pact; its terms are the proposal's text
 }
 
 func (a *Act) validate(b ProposeBody) error {
@@ -51,6 +55,19 @@ func (a *Act) validate(b ProposeBody) error {
 		}
 		if err := a.Charter.Validate(); err != nil {
 			return fmt.Errorf("decision: the new charter: %w", err)
+		}
+	case Pact:
+		want.Pact = a.Pact
+		if a.Pact == nil || a.Pact.Terms != protocol.Sum([]byte(b.Text)) || b.Text == "" {
+			return errors.New("decision: a pact names the other side, and its terms are the proposal's text")
+		}
+		if err := a.Pact.Validate(); err != nil {
+			return err
+		}
+	case Part:
+		want.Base = a.Base
+		if a.Base.IsZero() {
+			return errors.New("decision: the act names no pact")
 		}
 	default:
 		return fmt.Errorf("decision: no act %.20q in this version", a.Kind)
@@ -94,6 +111,10 @@ func (f *fold) class(body ProposeBody) error {
 		office, ok := f.Charter.Office(a.Office)
 		if !ok || body.Class != charter.ClassElection || max(body.Seats, 1) > office.Seats {
 			return errors.New("an election fills an office of the charter, at most its seats, by the class election")
+		}
+	case Pact, Part:
+		if body.Class != charter.ClassCharter && body.Class != charter.ClassEntrenched {
+			return errors.New("a pact is decided by the class charter, and so is its end")
 		}
 	case Amend:
 		if a.Base != f.CharterID {
@@ -145,6 +166,10 @@ func (f *fold) enact(p *Poll) {
 			}
 		}
 		f.Roll = f.Roll.Elect(a.Office, elected, p.Proposal, f.Step, f.Charter)
+	case Pact:
+		f.Abroad = f.Abroad.Offer(*a.Pact, p.Proposal, f.Step)
+	case Part:
+		f.Abroad = f.Abroad.End(a.Base, f.Step)
 	case Amend:
 		if a.Base != f.CharterID || p.Body.Class == charter.ClassEntrenched && !f.twice(p) {
 			return

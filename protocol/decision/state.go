@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
@@ -98,6 +99,7 @@ type Batch struct {
 	Base      State
 	BaseRoll  roll.Batch // judges authors in the final state
 	Roll      roll.State // after the step's records
+	Abroad    abroad.State
 	Step      roll.Step
 	Charter   *charter.Charter
 	CharterID protocol.ID
@@ -112,6 +114,7 @@ type Batch struct {
 type Outcome struct {
 	State     State
 	Roll      roll.State // after the decisions that came into force
+	Abroad    abroad.State
 	Charter   *charter.Charter
 	CharterID protocol.ID
 	Verdicts  []protocol.Verdict
@@ -144,7 +147,7 @@ func Apply(b Batch) Outcome {
 		}
 	}
 	c, id := f.amended()
-	return Outcome{State: f.s, Roll: f.Roll, Charter: c, CharterID: id, Verdicts: f.verdicts}
+	return Outcome{State: f.s, Roll: f.Roll, Abroad: f.Abroad, Charter: c, CharterID: id, Verdicts: f.verdicts}
 }
 
 // cover adds the step's records to the covered sets of polls that are open in

@@ -6,8 +6,8 @@
 // # Terms
 //
 //   - A tree is one authenticated map of the state (members, devices, invites,
-//     motions, first votes, polls, what is known of other metastates, claims, the
-//     ballots of one poll) or one covered set
+//     motions, first votes, polls, what is known of other metastates, claims, pacts,
+//     the ballots of one poll) or one covered set
 //     (the control plane, the records of one open poll).
 //   - A chunk is all leaves of a subtree. Its name is the subtree's digest, so
 //     it is checked alone, and nodes at one checkpoint have the same chunks.

@@ -46,6 +46,7 @@ const (
 	polls
 	known
 	claims
+	pacts
 	control
 	ballots // of the poll named
 	covered // records of the subject named

@@ -103,7 +103,7 @@ func (r *Restorer) checkFixed() error {
 	}
 	want := [][32]byte{
 		s.Roll.Members, s.Roll.Devices, s.Roll.Invites, s.Roll.Motions, s.Firsts, s.Polls,
-		s.Abroad.Known, s.Abroad.Claims, r.value.Control.Digest,
+		s.Abroad.Known, s.Abroad.Claims, s.Abroad.Pacts, r.value.Control.Digest,
 	}
 	if len(m.trees) < len(want) {
 		return fmt.Errorf("%w: trees are missing", ErrManifest)
@@ -281,7 +281,7 @@ func (r *Restorer) finish() (tip checkpoint.Tip, err error) {
 			Invites: r.leaves(r.tree(invites)), Motions: r.leaves(r.tree(motions)),
 			Offices: r.manifest.offices, Act: record,
 		},
-		Abroad: abroad.Leaves{Known: r.leaves(r.tree(known)), Claims: r.leaves(r.tree(claims))},
+		Abroad: abroad.Leaves{Known: r.leaves(r.tree(known)), Claims: r.leaves(r.tree(claims)), Pacts: r.leaves(r.tree(pacts))},
 		Decisions: decision.Leaves{
 			Polls: r.leaves(r.tree(polls)), Firsts: r.leaves(r.tree(firsts)), Proposal: record,
 			Ballots: func(poll protocol.ID) iter.Seq2[[32]byte, []byte] {

@@ -31,7 +31,10 @@ type chain struct {
 var people = []string{"alice", "bob", "carol", "dana", "eve"}
 
 func newChain(tb testing.TB, c charter.Charter, founders ...string) *chain {
-	w := statetest.New(tb, c, founders...)
+	return chainOf(tb, statetest.New(tb, c, founders...), founders...)
+}
+
+func chainOf(tb testing.TB, w *statetest.World, founders ...string) *chain {
 	tip, err := checkpoint.Begin(w.Genesis)
 	if err != nil {
 		tb.Fatal(err)

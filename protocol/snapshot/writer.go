@@ -56,12 +56,12 @@ func take(tip checkpoint.Tip, cert []byte, record func(protocol.ID) ([]byte, err
 	}
 	r := tip.State().Roll().Trees()
 	pollTree, firstTree := tip.State().Decisions().Trees()
-	knownTree, claimTree := tip.State().Abroad().Trees()
+	knownTree, claimTree, pactTree := tip.State().Abroad().Trees()
 	m := manifest{
 		certificate: cert, charter: tip.State().CharterBytes(), offices: r.Offices, sections: tip.State().Sections(),
 	}
 	for i, t := range []merkle.Tree{
-		r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, knownTree, claimTree, tip.Covered(protocol.ID{}),
+		r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, knownTree, claimTree, pactTree, tip.Covered(protocol.ID{}),
 	} {
 		m.trees = append(m.trees, s.cut(members+kind(i), protocol.ID{}, t))
 	}

@@ -68,13 +68,13 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 		}
 	}
 	came := abroad.Apply(abroad.Batch{Base: s.abroad, BaseRoll: b, Roll: after, Records: foreign})
-	next.abroad, verdicts = came.State, append(verdicts, came.Verdicts...)
+	verdicts = append(verdicts, came.Verdicts...)
 	out := decision.Apply(decision.Batch{
-		Base: s.decisions, BaseRoll: b, Roll: came.Roll, Step: at, Charter: s.charter, CharterID: s.charterID,
+		Base: s.decisions, BaseRoll: b, Roll: came.Roll, Abroad: came.State, Step: at, Charter: s.charter, CharterID: s.charterID,
 		Records: rest, Bulk: o.bulk, Provisional: step.Provisional,
 	})
 	next.decisions, next.charter, next.charterID = out.State, out.Charter, out.CharterID
-	next.roll = out.Roll.Seat(at)
+	next.roll, next.abroad = out.Roll.Seat(at), out.Abroad
 	return &next, append(verdicts, out.Verdicts...)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
@@ -33,6 +34,10 @@ func newLand(tb testing.TB, parent *abroad.Anchor, founders ...string) *land {
 		if c.Offices[i].Name == roll.Clerk {
 			c.Offices[i].Seats = 13
 		}
+	}
+	for i := range c.Classes { // a vote begins at once, and lasts for a checkpoint
+		k := &c.Classes[i]
+		k.Discussion, k.Freeze, k.Voting, k.Contest, k.Exit = 0, 0, 3600, 0, 0
 	}
 	l := &land{tb: tb, w: statetest.NewFork(tb, c, parent, founders...), verdicts: map[protocol.ID]protocol.Verdict{}}
 	l.held = shelf{records: map[protocol.ID]protocol.Header{}, checkpoints: map[uint64]protocol.ID{}}
@@ -170,3 +175,24 @@ func (l *land) expect(r *protocol.Record, stands bool, rule protocol.Rule) {
 func (l *land) standing(name string) roll.Standing {
 	return l.s.Roll().Member(l.w.Persona(name)).Standing()
 }
+
+// decides has alice propose what the founders then vote for, until it is in force
+// or rejected.
+func (l *land) decides(body decision.ProposeBody) *protocol.Record {
+	l.tb.Helper()
+	body.Title, body.Method, body.Voting = "a pact", "yes-no", 3600
+	r := l.w.Record("alice", protocol.Propose, body, statetest.How{})
+	l.cover(r)
+	var votes []*protocol.Record
+	for _, by := range clerksOfP {
+		if l.w.Knows(by) && l.verdicts[r.ID()].Stands {
+			votes = append(votes, l.w.Ballot(by, r.ID(), "yes", statetest.How{}))
+		}
+	}
+	l.cover(votes...)
+	return r
+}
+
+// signers are the clerks that sign the last checkpoint. They don't change in
+// the tests that ask.
+func (l *land) signers() []certificate.Clerk { return l.last.Clerks }

@@ -59,6 +59,7 @@ func ParseSections(b []byte) (s Sections, err error) {
 		{&s.Roll.Offices, w.Offices},
 		{&s.Abroad.Known, w.Abroad},
 		{&s.Abroad.Claims, w.Claims},
+		{&s.Abroad.Pacts, w.Pacts},
 	} {
 		if len(d.from) != len(d.to) {
 			return Sections{}, errors.New("state: parsing sections: a digest of another length")

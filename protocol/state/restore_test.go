@@ -27,7 +27,7 @@ func leavesOf(t merkle.Tree) iter.Seq2[[32]byte, []byte] {
 func leaves(c *crowd) state.Leaves {
 	r := c.s.Roll().Trees()
 	polls, firsts := c.s.Decisions().Trees()
-	known, claims := c.s.Abroad().Trees()
+	known, claims, pacts := c.s.Abroad().Trees()
 	none := func(protocol.ID) *protocol.Record { return nil }
 	return state.Leaves{
 		Genesis: c.w.Genesis, Sections: c.s.Sections(), Charter: c.s.CharterBytes(),
@@ -35,7 +35,7 @@ func leaves(c *crowd) state.Leaves {
 			Members: leavesOf(r.Members), Devices: leavesOf(r.Devices), Invites: leavesOf(r.Invites),
 			Motions: leavesOf(r.Motions), Offices: r.Offices, Act: none,
 		},
-		Abroad: abroad.Leaves{Known: leavesOf(known), Claims: leavesOf(claims)},
+		Abroad: abroad.Leaves{Known: leavesOf(known), Claims: leavesOf(claims), Pacts: leavesOf(pacts)},
 		Decisions: decision.Leaves{
 			Polls: leavesOf(polls), Firsts: leavesOf(firsts), Proposal: none,
 			Ballots: func(p protocol.ID) iter.Seq2[[32]byte, []byte] { return leavesOf(c.s.Decisions().Poll(p).Ballots) },

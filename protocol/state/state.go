@@ -43,7 +43,7 @@ func Begin(genesis *protocol.Record) (*State, error) {
 	return &State{
 		metastate: genesis.ID(), name: body.Name, charter: &body.Charter,
 		charterID: body.Charter.ID(), asOf: genesis.Header().Time,
-		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)), abroad: abroad.Begin(body.Parent),
+		roll: roll.Begin(genesis.ID(), foundingKeys(genesis)), abroad: abroad.Begin(genesis.ID(), body.Parent),
 	}, nil
 }
 
@@ -97,6 +97,7 @@ type sections struct {
 	Members []byte      `cbor:"members"`
 	Motions []byte      `cbor:"motions"`
 	Offices []byte      `cbor:"offices"`
+	Pacts   []byte      `cbor:"pacts"`
 	Polls   []byte      `cbor:"polls"`
 	Window  []firstOf   `cbor:"window"`
 }
@@ -107,7 +108,7 @@ func (s *State) sections() []byte {
 	return encode(sections{
 		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
 		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
-		Abroad: abroad.Known[:], Claims: abroad.Claims[:],
+		Abroad: abroad.Known[:], Claims: abroad.Claims[:], Pacts: abroad.Pacts[:],
 		Window: append([]firstOf{}, s.window...),
 	})
 }
@@ -139,4 +140,13 @@ func (s *State) ProveMember(persona protocol.ID) certificate.Entry {
 // shows that the entry is the persona's; one without, that it has none.
 func VerifyMember(root [32]byte, persona protocol.ID, p certificate.Entry) error {
 	return p.Verify(root, "members", persona)
+}
+
+// ProvePact shows what this metastate has of a pact.
+func (s *State) ProvePact(id protocol.ID) certificate.Entry {
+	p := certificate.Entry{Sections: s.sections(), Path: s.abroad.ProvePact(id)}
+	if x := s.abroad.Pact(id); x != nil {
+		p.Entry = x.AppendLeaf(nil)
+	}
+	return p
 }
