@@ -37,13 +37,15 @@ func TestUnsavedVoteIsNotSent(t *testing.T) {
 	}
 }
 
-// A clerk without work of its own still answers others; letters count at their
-// own height only, and nothing counts once it has stopped.
+// Letters count at their own height only, and nothing counts once it has stopped.
 func TestLettersOfAHeight(t *testing.T) {
 	w := newRealm(t)
 	l := w.ledger()
 	propose := checkpoint.Propose{Value: w.next(l, l.tip, time.Now().Unix()).Encoded}
 	h, _ := w.driver(l, w.device)
+	h.reset(l.tip, protocol.ID{})
+	h.clerks = l.tip.Clerks()
+	h.begin(l.tip) // as when another calls
 	h.post(letter{3, propose})
 	h.turn()
 	if h.machine == nil || l.tip.Ref().Height != 1 {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -38,10 +41,11 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A hoarder proposes until the disk is full.
+// A hoarder proposes until the disk is full. Most proposals are void, as the
+// rules bound how many wait for a vote; all are kept.
 type hoarder struct {
 	c     *Community
-	acked []string // proposals that were acknowledged
+	acked []protocol.ID // proposals that were acknowledged
 }
 
 func childFill(disk string) error {
@@ -61,6 +65,9 @@ func childFill(disk string) error {
 		return err
 	}
 	h := &hoarder{c: n.lookup(m.Metastate)}
+	if err := h.works(); err != nil {
+		return err
+	}
 	for _, round := range []string{"first", "again"} {
 		if err := h.fill(); err != nil {
 			return err
@@ -105,7 +112,7 @@ func (h *hoarder) propose() error {
 		Title: fmt.Sprint("Question ", len(h.acked)), Text: strings.Repeat("why? ", 2400), ClosesIn: 100 * time.Hour,
 	})
 	if err == nil {
-		h.acked = append(h.acked, ref.Proposal.String())
+		h.acked = append(h.acked, ref.Proposal)
 	}
 	return err
 }
@@ -145,7 +152,7 @@ func (h *hoarder) refused() error {
 	before := h.c.store.Len()
 	acts := map[string]func() error{
 		"propose": h.propose,
-		"vote":    func() error { _, err := h.c.Vote(context.Background(), h.acked[0], "yes"); return err },
+		"vote":    func() error { _, err := h.c.Vote(context.Background(), h.acked[0].String(), "yes"); return err },
 		"invite":  func() error { _, err := h.c.CreateInvite(context.Background(), InviteRequest{}); return err },
 	}
 	for name, act := range acts {
@@ -169,18 +176,31 @@ func (h *hoarder) refused() error {
 // holds checks that what was acknowledged, and nothing else, is held and can be
 // read.
 func (h *hoarder) holds() error {
-	if got := len(h.c.Proposals().Proposals); got != len(h.acked) {
-		return fmt.Errorf("%d proposals are shown, %d were acknowledged", got, len(h.acked))
-	}
-	for _, id := range h.acked {
-		if p, err := h.c.Proposal(id); err != nil || len(p.Text) != 12000 {
-			return fmt.Errorf("reading a proposal that was acknowledged: %w", err)
+	n := 0
+	for e, err := range h.c.store.Log(0) {
+		if err != nil {
+			return err
 		}
+		r, err := h.c.book().record(e.ID)
+		if err != nil {
+			return fmt.Errorf("reading a record that was acknowledged: %w", err)
+		}
+		if r.Kind() != protocol.Propose {
+			continue
+		}
+		body, err := protocol.Body[decision.ProposeBody](r)
+		if err != nil || len(body.Text) != 12000 || !slices.Contains(h.acked, r.ID()) {
+			return fmt.Errorf("a proposal that was not acknowledged, or not so: %w", err)
+		}
+		n++
+	}
+	if n != len(h.acked) {
+		return fmt.Errorf("%d proposals are held, %d were acknowledged", n, len(h.acked))
 	}
 	return nil
 }
 
-// works proposes, and waits until the proposal is final: the clerk works again,
+// works proposes, and waits until the proposal is final: the clerk works,
 // too.
 func (h *hoarder) works() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -190,7 +210,7 @@ func (h *hoarder) works() error {
 	}
 	for {
 		changed := h.c.Changed()
-		if p, err := h.c.Proposal(h.acked[len(h.acked)-1]); err == nil && p.Final && p.Phase == "voting" {
+		if _, final, err := h.c.book().coveredAt(h.acked[len(h.acked)-1]); err == nil && final {
 			return nil
 		}
 		select {
