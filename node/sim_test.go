@@ -31,6 +31,7 @@ type town struct {
 	homes []*home
 	panel int // so many homes hear what clerks agree about
 	log   *slog.Logger
+	carry func(from *home, kind p2p.Kind, frames [][]byte) // in place of the town's own network, if set
 
 	invite protocol.ID         // that all joined by
 	door   identity.SigningKey // its key
@@ -48,7 +49,8 @@ type home struct {
 	*town
 	i     int
 	daily vault.Daily
-	ask   chan struct{} // capacity 1: a sync is wanted
+	ask   chan struct{}                     // capacity 1: a sync is wanted
+	drops func(p2p.Kind, [][]byte) [][]byte // what is left of what comes, if set: it is dishonest
 
 	mu    sync.Mutex
 	c     *Community           // guarded by mu, like all below
@@ -64,11 +66,8 @@ const (
 // newTown makes n members, of whom the first four are clerks and the last third
 // starts with nothing but the genesis. It must run in a bubble.
 func newTown(t testing.TB, n int, seed uint64) *town {
-	ctx, stop := context.WithCancel(context.Background())
-	w := &town{
-		t: t, ctx: ctx, stop: stop, rng: rand.New(rand.NewPCG(seed, 0)), side: make([]int, n), panel: townClerks,
-		log: slog.New(slog.DiscardHandler), drawer: &vault.Contents{Entropy: identity.GenerateEntropy()},
-	}
+	w := emptyTown(t, n, seed)
+	w.panel = townClerks
 	founder := w.found()
 	for i := 1; i < n; i++ {
 		h := &home{town: w, i: i, ask: make(chan struct{}, 1), heard: map[protocol.ID]bool{}}
@@ -80,21 +79,13 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 		clerks = append(clerks, protocol.ID(h.daily.Persona))
 	}
 	founder.finalise()
-	if _, err := founder.c.Appoint(ctx, "clerk", clerks); err != nil {
+	if _, err := founder.c.Appoint(w.ctx, "clerk", clerks); err != nil {
 		t.Fatal(err)
 	}
 	founder.finalise()
 	past := founder.past()
 	for _, h := range w.homes[1:] {
-		st := w.newStore()
-		genesis, err := founder.c.store.Get(founder.c.id)
-		if err == nil {
-			err = st.Commit(store.Batch{Items: []store.Item{{ID: founder.c.id, Inner: genesis}}})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.open(st)
+		h.open(w.storeOf(founder))
 		if h.i < 2*n/3 {
 			h.begins(founder, past)
 		}
@@ -109,6 +100,28 @@ func newTown(t testing.TB, n int, seed uint64) *town {
 		w.wg.Go(h.syncing)
 	}
 	return w
+}
+
+// emptyTown has room for n homes.
+func emptyTown(t testing.TB, n int, seed uint64) *town {
+	ctx, stop := context.WithCancel(context.Background())
+	return &town{
+		t: t, ctx: ctx, stop: stop, rng: rand.New(rand.NewPCG(seed, 0)), side: make([]int, n),
+		log: slog.New(slog.DiscardHandler), drawer: &vault.Contents{Entropy: identity.GenerateEntropy()},
+	}
+}
+
+// storeOf is a new store that holds nothing but the genesis.
+func (w *town) storeOf(founder *home) *store.Store {
+	st := w.newStore()
+	genesis, err := founder.c.store.Get(founder.c.id)
+	if err == nil {
+		err = st.Commit(store.Batch{Items: []store.Item{{ID: founder.c.id, Inner: genesis}}})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st
 }
 
 func (w *town) newStore() *store.Store {
@@ -292,6 +305,9 @@ func (w *town) close() {
 	w.stop()
 	w.wg.Wait()
 	for _, h := range w.homes {
+		if h.c == nil { // it was not to begin yet
+			continue
+		}
 		h.halt()
 		if err := h.c.store.Close(); err != nil {
 			w.t.Error(err)

@@ -35,6 +35,10 @@ func (h *home) gossip(kind p2p.Kind, frames [][]byte) {
 	if len(frames) == 0 {
 		return
 	}
+	if h.carry != nil {
+		h.carry(h, kind, frames)
+		return
+	}
 	message := protocol.Sum(bytes.Join(frames, nil))
 	for _, to := range h.homes {
 		if to == h || kind == p2p.Agreement && to.i >= h.panel {
@@ -44,11 +48,20 @@ func (h *home) gossip(kind p2p.Kind, frames [][]byte) {
 			delay := h.delay()
 			time.AfterFunc(delay, func() {
 				if h.ctx.Err() == nil && h.reaches(to) && (to.hears(message, kind) || again > 0) {
-					_, _ = to.community().replica.Deliver(h.ctx, "", kind, frames)
+					_ = to.deliver(kind, frames)
 				}
 			})
 		}
 	}
+}
+
+// deliver takes in what came.
+func (h *home) deliver(kind p2p.Kind, frames [][]byte) error {
+	if h.drops != nil {
+		frames = h.drops(kind, frames)
+	}
+	_, err := h.community().replica.Deliver(h.ctx, "", kind, frames)
+	return err
 }
 
 // hears reports whether a message is new here, as libp2p's gossip drops what
@@ -154,7 +167,7 @@ func (h *home) pull(from *home, part float64) {
 		}
 		frames = append(frames, f)
 	}
-	if _, err := mine.replica.Deliver(h.ctx, "", p2p.Records, frames); err != nil {
+	if err := h.deliver(p2p.Records, frames); err != nil {
 		h.t.Errorf("home %d: an honest home's records: %v", h.i, err)
 	}
 	if part < 1 {
@@ -170,7 +183,7 @@ func (h *home) pull(from *home, part float64) {
 			h.t.Error(err)
 			return
 		}
-		if _, err := mine.replica.Deliver(h.ctx, "", p2p.Certificates, [][]byte{f}); err != nil {
+		if err := h.deliver(p2p.Certificates, [][]byte{f}); err != nil {
 			if mine.Status().Trouble == "" {
 				h.t.Errorf("home %d: an honest home's checkpoints: %v", h.i, err)
 			}

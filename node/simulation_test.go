@@ -171,25 +171,25 @@ func (w *town) settle() time.Duration {
 	w.bad = false
 	w.mu.Unlock()
 	began := time.Now()
-	for w.differ() != "" {
+	for differ(w.homes) != "" {
 		if time.Since(began) > 10*time.Minute {
-			w.t.Fatalf("ten minutes after all trouble: %s", w.differ())
+			w.t.Fatalf("ten minutes after all trouble: %s", differ(w.homes))
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
 	return time.Since(began)
 }
 
-// differ says in what the homes are not equal yet.
-func (w *town) differ() string {
+// differ says in what homes are not equal yet to the first of them.
+func differ(homes []*home) string {
 	var first Status
 	var polls uint64
 	roots := map[protocol.ID][32]byte{}
-	for i, h := range w.homes {
-		c := h.community()
+	for n, h := range homes {
+		i, c := h.i, h.community()
 		s := c.Status()
 		sets := setsOf(c)
-		if i == 0 {
+		if n == 0 {
 			first, polls = s, uint64(len(sets))
 			for id, set := range sets {
 				roots[id] = set.Root()
