@@ -54,18 +54,6 @@ func TestCity(t *testing.T) {
 	}
 }
 
-// A seed tells the same story to the byte each time, keys and all.
-func TestCityRepeats(t *testing.T) {
-	if underRace || os.Getenv("METASTATE_CITY") == "" {
-		t.Skip("tells a smaller city twice if METASTATE_CITY names a seed")
-	}
-	first, _ := citySeeds(t)
-	size := citySize{20, 160}
-	if a, b := runCity(t, size, first), runCity(t, size, first); a != b {
-		t.Errorf("seed %d ended at checkpoint %d, %s, and at %d, %s", first, a.Height, a.ID, b.Height, b.ID)
-	}
-}
-
 // runCity tells the story of a city and returns its last checkpoint.
 func runCity(t *testing.T, size citySize, seed uint64) (end protocol.Ref) {
 	cryptotest.SetGlobalRandom(t, seed)

@@ -16,7 +16,7 @@ import (
 
 // A city is a metastate of more members than nodes, in which some are
 // dishonest. It runs on the town's homes, but one event at a time, so that a
-// seed tells the same story each time: only time passes elsewhere. A node is a
+// seed tells almost the same story each time: only time passes elsewhere. A node is a
 // ledger with a store, a replica, a clerk and a resident; others who live there
 // write by its ledger with devices of their own.
 //
