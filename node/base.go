@@ -8,6 +8,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/reconcile"
+	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -49,12 +50,21 @@ func (l *ledger) CheckpointID(height uint64) (protocol.ID, bool) {
 // start makes a base the tip. What is held already is looked at again. Caller
 // holds mu, or has the ledger to itself.
 func (l *ledger) start(b *base) {
-	held := l.open
+	var held []*protocol.Record
+	for _, r := range l.open {
+		held = append(held, r.Record)
+	}
+	spent := l.spent
 	l.begun.Store(b)
 	l.tip, l.heights = b.tip, []protocol.ID{b.tip.Ref().ID}
 	l.holdFrom(b)
-	for _, r := range held {
-		l.index(r.Record)
+	for poll, places := range spent {
+		if p := b.tip.State().Decisions().Poll(poll); p != nil && !p.Phase.Closed() {
+			l.spent[poll] = places
+		}
+	}
+	for _, r := range state.Order(held) {
+		l.index(r)
 	}
 	l.past, l.turns = past{}, nil
 	l.snap = nil

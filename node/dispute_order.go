@@ -263,6 +263,9 @@ func (l *ledger) rejudge() error {
 			return storeError(err)
 		}
 		r, err := l.record(e.ID)
+		if isNotFound(err) { // pruned
+			continue
+		}
 		if err != nil {
 			return err
 		}

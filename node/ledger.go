@@ -76,7 +76,17 @@ func openLedger(metastate protocol.ID, own identity.PublicKey, st *store.Store, 
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
 	filled := b != nil && l.startOrRecompute(b)
-	if err = l.replay(); err == nil {
+	err = l.replay()
+	if filled && l.trouble == nil && l.tip.Ref().Height < b.height() {
+		// Of the past something is damaged, or was never right: nothing in force
+		// hangs on it.
+		log.Error("the past can't be recomputed; going on from the snapshot", "reached", l.tip.Ref().Height, "cause", err)
+		filled = false
+		l.holdings, l.finality, l.pending = newHoldings(), newFinality(), pool{}
+		l.start(b)
+		err = l.replay()
+	}
+	if err == nil {
 		err = l.disputed()
 	}
 	if err == nil && filled && l.trouble == nil {

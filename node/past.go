@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -22,10 +21,13 @@ type pastCheckpoint struct {
 	cert    checkpoint.Certificate
 	value   checkpoint.Value
 	covered []protocol.ID // newly; nil until its lists are there
+	lists   [][]byte      // that name them
+	found   int           // of covered, how many are stored for certain
+	forged  bool          // its signatures: another certificate of the value is wanted
 }
 
 const (
-	maxQueue = 128  // checkpoints that wait for their records
+	maxQueue = 128  // checkpoints that wait for their records: more than a span
 	maxWant  = 4096 // records asked for by name at once
 )
 
@@ -53,17 +55,24 @@ func (l *ledger) unfilled() uint64 {
 	if l.recent || l.lowest() == 1 {
 		return 0
 	}
-	if n := len(l.past.queue); n >= maxQueue {
-		return l.past.queue[0].value.Height // its records first
-	} else if n > 0 {
-		return max(1, l.past.queue[n-1].value.Height-1)
+	if len(l.past.queue) == 0 {
+		return l.lowest() - 1
 	}
-	return l.lowest() - 1
+	first := &l.past.queue[0]
+	if first.forged || !l.whole(first) { // it must not wait for ever for what broke off
+		l.seekAll()
+		return first.value.Height
+	}
+	return max(1, first.value.Height-1) // whole, and waits for who signed it alone
 }
 
 // backfill takes a certificate from before the base, if it is the one below
 // those held. Caller holds mu.
 func (l *ledger) backfill(cert checkpoint.Certificate, v checkpoint.Value) error {
+	if q := l.past.queue; len(q) > 0 && q[0].forged && q[0].cert.ID() == cert.ID() {
+		q[0].cert, q[0].forged = cert, false
+		return l.fillIn()
+	}
 	low := l.lowest()
 	want := protocol.Ref{Height: low - 1}
 	if n := len(l.past.queue); n > 0 {
@@ -78,7 +87,7 @@ func (l *ledger) backfill(cert checkpoint.Certificate, v checkpoint.Value) error
 		}
 		want.ID = above.Prev
 	}
-	if v.Height != want.Height || cert.ID() != want.ID || len(l.past.queue) >= 2*maxQueue {
+	if v.Height != want.Height || cert.ID() != want.ID || len(l.past.queue) >= maxQueue {
 		return nil // of another branch, or not asked for
 	}
 	l.past.queue = append(l.past.queue, pastCheckpoint{cert: cert, value: v})
@@ -94,6 +103,7 @@ func (l *ledger) fillIn() error {
 			for _, set := range sets {
 				c.covered = append(c.covered, set.IDs...)
 			}
+			c.lists = l.namedChunks(c.cert.Value) // the cache may lose them
 			for _, id := range c.covered {
 				if !l.stored(id) {
 					l.seek(id)
@@ -102,24 +112,25 @@ func (l *ledger) fillIn() error {
 		}
 	}
 	for len(l.past.queue) > 0 {
-		c := l.past.queue[0]
+		c := &l.past.queue[0]
 		clerks, known, err := l.clerksBelow()
-		if err != nil || !known || !l.whole(c) {
+		if err != nil || !known || c.forged || !l.whole(c) {
 			return err
 		}
 		// Its id vouches for the value, but others will ask for its signatures.
 		// Those under a recall follow from records: who recomputes checks them.
 		if c.value.Era().IsZero() {
 			if _, err := c.cert.Verify(l.metastate, clerks); err != nil {
-				l.past.queue = nil
-				return fmt.Errorf("node: filling in checkpoint %d: %w", c.value.Height, err)
+				c.forged = true // whoever gave it; who gives what is due now is not at fault
+				return nil
 			}
 		}
-		cp := &store.Checkpoint{Height: c.value.Height, Cert: c.cert.Encode(), Chunks: l.namedChunks(c.cert.Value)}
+		height := c.value.Height
+		cp := &store.Checkpoint{Height: height, Cert: c.cert.Encode(), Chunks: c.lists}
 		if err := l.store.Commit(store.Batch{Checkpoint: cp}); err != nil {
 			return storeError(err)
 		}
-		l.past.queue, l.past.low = slices.Delete(l.past.queue, 0, 1), c.value.Height
+		l.past.queue, l.past.low = slices.Delete(l.past.queue, 0, 1), height
 	}
 	return nil
 }
@@ -138,11 +149,33 @@ func (l *ledger) clerksBelow() (clerks []checkpoint.Clerk, known bool, err error
 }
 
 // whole reports whether all that a checkpoint covers is stored.
-func (l *ledger) whole(c pastCheckpoint) bool {
+func (l *ledger) whole(c *pastCheckpoint) bool {
 	if c.covered == nil && (len(c.value.Control.Chunks) > 0 || len(c.value.Subjects) > 0) {
 		return false // its lists are not there
 	}
-	return !slices.ContainsFunc(c.covered, func(id protocol.ID) bool { return !l.stored(id) })
+	for c.found < len(c.covered) && l.stored(c.covered[c.found]) {
+		c.found++
+	}
+	return c.found == len(c.covered)
+}
+
+// seekAll asks again for all that the queue lacks, the highest first, as far as
+// there is room. Caller holds mu.
+func (l *ledger) seekAll() {
+	if len(l.past.want) >= maxNeeded { // what others wait for must not keep it out
+		clear(l.past.want)
+	}
+	for i := range l.past.queue {
+		c := &l.past.queue[i]
+		for _, id := range c.covered[c.found:] {
+			if len(l.past.want) >= maxNeeded {
+				return
+			}
+			if !l.stored(id) {
+				l.seek(id)
+			}
+		}
+	}
 }
 
 func (l *ledger) stored(id protocol.ID) bool {

@@ -72,7 +72,7 @@ func (r *replica) Check(kind p2p.Kind, frame []byte) p2p.Verdict {
 }
 
 // Deliver opens frames and takes in what they hold.
-func (r *replica) Deliver(_ context.Context, _ string, kind p2p.Kind, frames [][]byte) (fresh int, err error) {
+func (r *replica) Deliver(_ context.Context, peer string, kind p2p.Kind, frames [][]byte) (fresh int, err error) {
 	contents := make([][]byte, 0, len(frames))
 	for _, f := range frames {
 		c, err := r.epoch.Open(protocol.Content(kind), f)
@@ -92,7 +92,7 @@ func (r *replica) Deliver(_ context.Context, _ string, kind p2p.Kind, frames [][
 	case p2p.Bindings:
 		return r.peers(contents)
 	case p2p.Snapshots:
-		return r.snapshotPieces(contents)
+		return r.snapshotPieces(peer, contents)
 	case p2p.Agreement:
 		return len(contents), r.agreement(contents)
 	}
