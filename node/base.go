@@ -131,11 +131,11 @@ const noHistory = "no-history" // an error's code
 
 // errHistory says that something is older than what this node holds.
 func (l *ledger) errHistory(height uint64, err error) error {
-	if isNotFound(err) && height < l.Began() {
+	if isNotFound(err) && height <= l.Began() {
 		return &Error{
 			Code: noHistory, Exit: ExitNotFound, Err: err,
-			Message: fmt.Sprintf("this node began with checkpoint %d, and has not fetched checkpoint %d from before it", l.Began(), height),
-			Hint:    "history comes in the background, by sync: metastate status says how far it has come",
+			Message: fmt.Sprintf("this node began with checkpoint %d, and does not hold all of checkpoint %d", l.Began(), height),
+			Hint:    "what this node did not prune comes in the background, by sync: metastate status says how far it has come",
 		}
 	}
 	return storeError(err)

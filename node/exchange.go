@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,9 +95,13 @@ func (l *ledger) since(height uint64) (ids []protocol.ID, from, top uint64, err 
 		if err != nil {
 			return nil, 0, 0, storeError(err)
 		}
-		if list[e.ID] {
-			ids = append(ids, e.ID)
+		if !list[e.ID] {
+			continue
 		}
+		if held, err := l.store.Has(e.ID); err != nil || !held { // who takes the bundle could not recompute it
+			return nil, 0, 0, l.errHistory(height, cmp.Or(err, store.ErrNotFound))
+		}
+		ids = append(ids, e.ID)
 	}
 	return ids, height, top, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/store"
 )
 
 // certificateAt reads a stored certificate and its value.
@@ -109,7 +110,9 @@ func (l *ledger) coverAt(height uint64) (ref CheckpointRef, sets []checkpoint.Co
 	if err != nil {
 		return ref, nil, err
 	}
-	sets, err = v.NewlyCovered(l.storedChunk)
+	if sets, err = v.NewlyCovered(l.storedChunk); err != nil && height == l.Began() {
+		err = l.errHistory(height, store.ErrNotFound) // its lists come with the past
+	}
 	return CheckpointRef{Height: height, ID: cert.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}, sets, err
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -303,5 +304,60 @@ func TestPastThatIsDamaged(t *testing.T) {
 				t.Fatalf("began %d, at %+v", s.ledger.Began(), s.ledger.currentTip().Ref())
 			}
 		}
+	})
+}
+
+// A newcomer whose snapshot was damaged takes another, and signs nothing as a
+// clerk until the heights that it may have signed at are over.
+func TestSnapshotThatIsDamaged(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		whole := seek(t, v.all[0], known)
+		whole.restoreAll()
+		for i := range whole.st.PrivateKeys(privSnapshot) {
+			s := seek(t, v.all[0], known)
+			s.restoreAll()
+			if err := s.st.DeletePrivate(s.st.PrivateKeys(privSnapshot)[i]); err != nil {
+				t.Fatal(err)
+			}
+			s.restart()
+			if _, err := s.st.Private(privRebuilt); s.began() || err != nil {
+				t.Fatalf("part %d is lost: %v", i, err)
+			}
+			s.restoreAll()
+			s.restart()
+			if !s.began() {
+				t.Errorf("part %d was lost: another is not kept", i)
+			}
+		}
+	})
+}
+
+// What a node does not hold of the past it says so of, also of the checkpoint
+// that it began with.
+func TestNoHistory(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		lacks := func(what string, err error) {
+			t.Helper()
+			if e := new(Error); !errors.As(err, &e) || e.Code != noHistory {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		before := v.all[0].Status().Checkpoint.Height
+		if _, err := v.all[0].CreateInvite(t.Context(), InviteRequest{Uses: 1}); err != nil {
+			t.Fatal(err)
+		}
+		v.eventually(time.Minute, "an invite is final", func() bool { return v.all[0].Status().Checkpoint.Height > before && v.equal() })
+		s := seek(t, v.all[0], known)
+		s.restoreAll()
+		_, _, err := s.ledger.coverAt(s.ledger.Began())
+		lacks("what the snapshot's checkpoint covers", err)
+		pruned := v.all[1]
+		if out, err := pruned.book().prune(0); err != nil || out.Records == 0 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		_, err = pruned.Export(t.Context(), new(bytes.Buffer), BundleRequest{})
+		lacks("a bundle of all", err)
+		_, err = pruned.book().stateAt(pruned.book().Began() - 1)
+		lacks("the state before", err)
 	})
 }

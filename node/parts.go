@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
 // restored is the base that the store has, nil if there is none. It is verified
@@ -27,17 +29,42 @@ func (l *ledger) restored() (*base, error) {
 	}
 	known, name := parseKnown(b[:refSize]), string(b[refSize:])
 	rest, err := l.verifyHead(known, l.getParts(name))
-	if err != nil {
-		return nil, fmt.Errorf("the snapshot it began with: %w", err)
+	var tip checkpoint.Tip
+	if err == nil {
+		l.resumeParts(rest)
+		tip, err = rest.Finish()
 	}
-	l.resumeParts(rest)
-	tip, err := rest.Finish()
+	if err != nil && name == headName {
+		l.log.Error("the snapshot it began with is damaged; taking another", "cause", err)
+		return nil, l.beginAgain(known)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the snapshot it began with: %w", err)
 	}
 	l.pruned = strings.HasPrefix(name, ownHead)
 	l.recent = l.pruned
 	return &base{tip, rest.Certificate()}, nil
+}
+
+// beginAgain makes the node a newcomer, who knows a checkpoint. As a clerk it may
+// have signed at heights that it comes by again.
+func (l *ledger) beginAgain(known protocol.Ref) error {
+	l.restoring.known = known
+	for _, x := range []struct {
+		key   string
+		value []byte
+	}{
+		{privRebuilt, []byte(l.now().UTC().Format(time.RFC3339))},
+		{privKnown, knownCheckpoint(known)},
+	} {
+		if err := l.store.PutPrivate(x.key, x.value); err != nil {
+			return storeError(err)
+		}
+	}
+	if err := l.store.DeletePrivate(privWhole); err != nil {
+		return storeError(err)
+	}
+	return nil
 }
 
 const refSize = 8 + len(protocol.ID{})

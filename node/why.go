@@ -170,7 +170,7 @@ func (l *ledger) storedCover(v checkpoint.Value) (recs []*protocol.Record, err e
 		for _, id := range set.IDs {
 			r, err := l.record(id)
 			if err != nil {
-				return nil, err
+				return nil, l.errHistory(v.Height, err)
 			}
 			recs = append(recs, r)
 		}
