@@ -60,7 +60,7 @@ func (c *Community) restrict(ctx context.Context, kind protocol.Kind, persona pr
 		if act, _ := s.motionAbout(persona, kind); !act.IsZero() {
 			return c.endorse(ctx, act)
 		}
-		if len(m.Quota.Motions) >= roll.MaxMotions {
+		if len(m.Quota().Motions) >= roll.MaxMotions {
 			return RecordRef{}, refuse("too many of your acts wait for endorsements", "metastate roll motions")
 		}
 		body.Cut = c.book().chainEnds(persona, target.Devices)
@@ -285,7 +285,7 @@ func (c *Community) bring(e roll.EvidenceBody) {
 	if !ok && !e.Era.IsZero() {
 		c.book().keepProof(e)
 	}
-	if !ok || e.Height < s.View.Roll().Device(e.Key).Signs.Judged {
+	if !ok || e.Height < s.View.Roll().Device(e.Key).Marks().Signs.Judged {
 		return
 	}
 	if _, err := c.act(protocol.Evidence, e); err != nil {

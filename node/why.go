@@ -46,12 +46,12 @@ func (s *Snapshot) whyOffice(office string) Why {
 	holders := s.View.Roll().Holders(office)
 	for _, p := range holders {
 		m := s.View.Roll().Member(p)
-		for _, h := range m.Offices {
+		for _, h := range m.Offices() {
 			if h.Office != office {
 				continue
 			}
 			r := protocol.Reason{Rule: roll.RuleFounder, Record: h.Record}
-			if i := slices.IndexFunc(m.Because, func(r protocol.Reason) bool { return r.Record == h.Record }); i >= 0 {
+			if i := slices.IndexFunc(m.Because, func(c protocol.Cause) bool { return c.Record == h.Record }); i >= 0 {
 				r.Rule = m.Because[i].Rule
 			}
 			r.Text = fmt.Sprintf("%s: %s", named(m), roll.Words[r.Rule])

@@ -5,13 +5,22 @@ package protocol
 type Rule string
 
 // A Reason says which rule, applied to which record, decided a fact, and why in
-// words that a member can read. The words are not part of the state: they may
-// be bettered or translated without changing any root.
+// words that a member can read. The words are not part of the state, which keeps
+// a [Cause]: they may be bettered or translated without changing any root.
 type Reason struct {
-	Rule   Rule   `cbor:"rule" json:"rule"`
-	Record ID     `cbor:"record,omitzero" json:"record"`
-	Text   string `cbor:"-" json:"text"`
+	Rule   Rule   `json:"rule"`
+	Record ID     `json:"record"`
+	Text   string `json:"text"`
 }
+
+// A Cause is a [Reason] without words, as states keep it.
+type Cause struct {
+	Rule   Rule `cbor:"rule"`
+	Record ID   `cbor:"record,omitzero"`
+}
+
+// Cause is the reason without words.
+func (r Reason) Cause() Cause { return Cause{r.Rule, r.Record} }
 
 // A Verdict says whether a record has the effect that it states. A record
 // without effect is kept all the same: it is part of the history.

@@ -77,7 +77,7 @@ func (f *fold) ballot(p *Poll, r *protocol.Record) (cast, protocol.Verdict) {
 	if d == nil || d.Persona != h.Persona || !d.Speaks(f.BaseRoll.AsOf, r.ID()) {
 		return cast{}, protocol.Void(r, RulePower, "The device may not sign for this persona.")
 	}
-	if now := f.Roll.Device(h.Key); now.Revoked != 0 && !slices.Contains(now.Spared, r.ID()) {
+	if now := f.Roll.Device(h.Key).Marks(); now.Revoked != 0 && !slices.Contains(now.Spared, r.ID()) {
 		return cast{}, protocol.Void(r, roll.RuleCut, "The device was revoked, and the ballot was not let stand.")
 	}
 	m := f.BaseRoll.Base.Member(h.Persona)

@@ -46,7 +46,7 @@ type Poll struct {
 	Covered    merkle.Set        // its records that checkpoints cover, as long as any may be
 	Refused    uint64            // ballots covered and not counted
 	Result     *Result
-	Because    []protocol.Reason
+	Because    []protocol.Cause
 
 	amends  *charter.Charter // what an amendment makes of the charter
 	charter protocol.ID      // its id, in the state for all of it
@@ -90,19 +90,19 @@ func (r *Result) leaf() *resultLeaf {
 }
 
 type pollLeaf struct {
-	Author     protocol.ID       `cbor:"author"`
-	Body       ProposeBody       `cbor:"body"`
-	Phase      Phase             `cbor:"phase"`
-	Next       int64             `cbor:"next,omitempty"`
-	RecordDate uint64            `cbor:"recordDate,omitempty"`
-	Opened     int64             `cbor:"opened,omitempty"`
-	Electorate uint64            `cbor:"electorate,omitempty"`
-	Ballots    []byte            `cbor:"ballots,omitempty"`
-	Covered    []byte            `cbor:"covered,omitempty"`
-	Refused    uint64            `cbor:"refused,omitempty"`
-	Result     *resultLeaf       `cbor:"result,omitempty"`
-	Because    []protocol.Reason `cbor:"because,omitempty"`
-	Charter    protocol.ID       `cbor:"charter,omitzero"`
+	Author     protocol.ID      `cbor:"author"`
+	Body       ProposeBody      `cbor:"body"`
+	Phase      Phase            `cbor:"phase"`
+	Next       int64            `cbor:"next,omitempty"`
+	RecordDate uint64           `cbor:"recordDate,omitempty"`
+	Opened     int64            `cbor:"opened,omitempty"`
+	Electorate uint64           `cbor:"electorate,omitempty"`
+	Ballots    []byte           `cbor:"ballots,omitempty"`
+	Covered    []byte           `cbor:"covered,omitempty"`
+	Refused    uint64           `cbor:"refused,omitempty"`
+	Result     *resultLeaf      `cbor:"result,omitempty"`
+	Because    []protocol.Cause `cbor:"because,omitempty"`
+	Charter    protocol.ID      `cbor:"charter,omitzero"`
 }
 
 // AppendLeaf encodes the poll for the state root (SPEC §6.3).

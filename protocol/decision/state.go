@@ -206,7 +206,7 @@ func (f *fold) proposals() {
 		fresh[r.Author()]++
 	}
 	for _, r := range good {
-		if f.BaseRoll.Base.Member(r.Author()).Quota.Polls+fresh[r.Author()] > MaxPolls {
+		if f.BaseRoll.Base.Member(r.Author()).Quota().Polls+fresh[r.Author()] > MaxPolls {
 			f.verdicts = append(f.verdicts, protocol.Void(r, RulePower, "Too many proposals of the author wait for a vote."))
 			continue
 		}
@@ -246,7 +246,7 @@ func (f *fold) open(r *protocol.Record) {
 	body.Text = ""
 	p := &Poll{
 		Proposal: r.ID(), Author: r.Author(), Body: body, Options: options,
-		Phase: Draft, Because: []protocol.Reason{{Rule: RuleOpen, Record: r.ID()}},
+		Phase: Draft, Because: []protocol.Cause{{Rule: RuleOpen, Record: r.ID()}},
 	}
 	if body.Act != nil && body.Act.Charter != nil {
 		act := *body.Act
@@ -319,7 +319,7 @@ func (f *fold) close(p *Poll, class charter.Class) {
 	p.Result = result
 	i, _ := slices.BinarySearchFunc(f.s.closed, p.Proposal, protocol.ID.Compare)
 	f.s.closed = slices.Insert(slices.Clone(f.s.closed), i, p.Proposal)
-	p.Because = append(slices.Clone(p.Because), protocol.Reason{Rule: RuleClosed, Record: p.Proposal})
+	p.Because = append(slices.Clone(p.Because), protocol.Cause{Rule: RuleClosed, Record: p.Proposal})
 	f.Roll = f.Roll.Polled(p.Author, -1)
 	p.Phase, p.Next = Rejected, 0
 	if result.Outcome != count.Rejected {

@@ -155,7 +155,7 @@ func (f *fold) admitBrought(r *protocol.Record, body AdmitBody, room bool) proto
 		rule = RuleOpen
 	}
 	if m := f.s.Member(body.Persona); m != nil {
-		if f.Base.Member(body.Persona) == nil && !m.Founder {
+		if f.Base.Member(body.Persona) == nil && !m.Founder() {
 			return protocol.Stand(r, rule, "Admitted by more than one member at once.")
 		}
 		return noPower(r, "The persona is on the roll already.")

@@ -66,7 +66,9 @@ func (f *fold) approve(r *protocol.Record, body AdmitBody, vouch bool) protocol.
 	if vouch {
 		why = protocol.Stand(r, RuleVouch, "A member vouched for the persona.")
 		a := *f.s.Member(r.Author())
-		a.Quota.Vouched = append(slices.Clone(a.vouched(f.Step.AsOf)), f.Step.AsOf)
+		used := a.Quota()
+		used.Vouched = append(slices.Clone(a.vouched(f.Step.AsOf)), f.Step.AsOf)
+		a.use(used)
 		f.s = f.s.put(&a)
 	}
 	p := f.s.Member(body.Persona)
@@ -84,18 +86,19 @@ func (f *fold) approve(r *protocol.Record, body AdmitBody, vouch bool) protocol.
 		f.s = f.s.put(c.with(f.Step, Full, why.Reason))
 		return why
 	}
-	c.Because = appendBounded(p.Because, why.Reason, maxReasons)
+	c.Because = appendBounded(p.Because, why.Cause(), maxReasons)
 	f.s = f.s.put(&c)
 	return why
 }
 
 // vouched are the times of the vouches that count against m.
 func (m *Member) vouched(asOf int64) []int64 {
-	i := slices.IndexFunc(m.Quota.Vouched, func(at int64) bool { return at > asOf-vouchWindow })
+	list := m.Quota().Vouched
+	i := slices.IndexFunc(list, func(at int64) bool { return at > asOf-vouchWindow })
 	if i < 0 {
 		return nil
 	}
-	return m.Quota.Vouched[i:]
+	return list[i:]
 }
 
 // approvals is how many admit by name: as many as the charter asks for where

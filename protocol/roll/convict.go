@@ -76,13 +76,15 @@ func (f *fold) convictions() (list []sentence) {
 		if !ok {
 			return noPower(r, "Nobody signed checkpoints with this key at that height."), true
 		}
-		if body.Height < f.Base.Device(body.Key).Signs.Judged {
+		if body.Height < f.Base.Device(body.Key).Marks().Signs.Judged {
 			return noPower(r, "The clerk was judged for it already."), true
 		}
 		v := protocol.Stand(r, RuleDouble, "The clerk signed two different things at one place of the agreement.")
 		list = append(list, sentence{persona, r.ID(), Suspended, v.Reason})
 		d := *f.s.Device(body.Key)
-		d.Signs.Judged = f.Step.Height + 1
+		marks := d.Marks()
+		marks.Signs.Judged = f.Step.Height + 1
+		d.mark(marks)
 		f.s.devices = f.s.devices.Put(body.Key, &d)
 		return v, true
 	})
@@ -110,7 +112,10 @@ func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
 // ClerkAt is the persona that signed checkpoints at a height with a key.
 func (s State) ClerkAt(height uint64, key identity.PublicKey) (persona protocol.ID, ok bool) {
 	d := s.Device(key)
-	if d == nil || d.Signs.From == 0 || height < d.Signs.From || d.Signs.Until != 0 && height >= d.Signs.Until {
+	if d == nil {
+		return persona, false
+	}
+	if at := d.Marks().Signs; at.From == 0 || height < at.From || at.Until != 0 && height >= at.Until {
 		return persona, false
 	}
 	return d.Persona, true
@@ -125,11 +130,12 @@ func (s State) noteSigners(before []Clerkship, from uint64) State {
 			if d == nil || slices.Contains(without, c) { // a founding key is no device
 				continue
 			}
-			n := *d
-			n.Signs.Until = until
-			if n.Signs.From == 0 {
-				n.Signs.From = from
+			n, marks := *d, d.Marks()
+			marks.Signs.Until = until
+			if marks.Signs.From == 0 {
+				marks.Signs.From = from
 			}
+			n.mark(marks)
 			s.devices = s.devices.Put(c.Key, &n)
 		}
 	}

@@ -16,7 +16,8 @@ func (s State) Expel(persona, decision protocol.ID, opened uint64, at Step) Stat
 		return s
 	}
 	c := *m
-	c.Until, c.Offices, c.Approved = 0, nil, nil
+	c.Until, c.Approved = 0, nil
+	c.hold(nil)
 	return s.put(c.with(at, Expelled, protocol.Reason{Rule: RuleExpelled, Record: decision}))
 }
 
@@ -40,7 +41,7 @@ func (s State) Claim(persona, record protocol.ID, at Step) State {
 		return s.put(m.with(at, Full, why))
 	}
 	c := *m
-	c.Because = appendBounded(m.Because, why, maxReasons)
+	c.Because = appendBounded(m.Because, why.Cause(), maxReasons)
 	return s.put(&c)
 }
 
@@ -76,7 +77,7 @@ func (s State) Elect(office string, elected []protocol.ID, decision protocol.ID,
 // more: nobody holds power that the charter does not give, and no recall could take.
 func (s State) Under(c *charter.Charter, decision protocol.ID) State {
 	for _, p := range slices.Clone(s.officers) {
-		for _, h := range s.Member(p).Offices {
+		for _, h := range s.Member(p).Offices() {
 			if _, ok := c.Office(h.Office); !ok {
 				s = s.take(p, h.Office, protocol.Reason{Rule: RuleTerm, Record: decision})
 			}
@@ -89,7 +90,9 @@ func (s State) Under(c *charter.Charter, decision protocol.ID) State {
 // ended.
 func (s State) Polled(author protocol.ID, n int) State {
 	c := *s.Member(author)
-	c.Quota.Polls += uint64(n)
+	used := c.Quota()
+	used.Polls += uint64(n)
+	c.use(used)
 	return s.put(&c)
 }
 

@@ -56,7 +56,7 @@ func (f *fold) rotations() {
 		}
 		if c.Keys.Recovery != nil {
 			c.Keys.Recovery = nil
-			c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleVeto, Record: r.ID()}, maxReasons)
+			c.Because = appendBounded(c.Because, protocol.Cause{Rule: RuleVeto, Record: r.ID()}, maxReasons)
 		}
 		f.s = f.s.put(&c)
 		f.verdicts[r.ID()] = protocol.Stand(r, RuleRotate, "The persona moved on to the key that it had committed to.")
@@ -73,7 +73,7 @@ func (f *fold) revocations() {
 			return protocol.Void(r, RuleMalformed, "A revocation names a device and what of it stands."), true
 		}
 		m, d := f.Base.Member(h.Persona), f.Base.Device(body.Cut.Device)
-		if m == nil || h.Key != m.Keys.Key || d == nil || d.Persona != h.Persona || d.Revoked != 0 {
+		if m == nil || h.Key != m.Keys.Key || d == nil || d.Persona != h.Persona || d.Marks().Revoked != 0 {
 			return noPower(r, "A device is revoked by the current key of its persona."), true
 		}
 		var c cut
@@ -89,10 +89,12 @@ func (f *fold) revocations() {
 	for key, spared := range f.revoked {
 		d := *f.s.Device(key)
 		slices.SortFunc(spared, protocol.ID.Compare)
-		d.Revoked, d.Spared = f.Step.Height, slices.Compact(spared)
-		if len(d.Spared) > MaxSpared {
-			d.Spared = d.Spared[:MaxSpared]
+		marks := d.Marks()
+		marks.Revoked, marks.Spared = f.Step.Height, slices.Compact(spared)
+		if len(marks.Spared) > MaxSpared {
+			marks.Spared = marks.Spared[:MaxSpared]
 		}
+		d.mark(marks)
 		f.s.devices = f.s.devices.Put(key, &d)
 	}
 }
@@ -150,11 +152,11 @@ func (f *fold) granted(m *Member, r *protocol.Record) (*Member, keyedDevice, pro
 	}
 	c := *m
 	c.Keys.Chain = m.Keys.Chain.past(r, f.Step.AsOf)
-	c.Devices = slices.DeleteFunc(slices.Clone(m.Devices), func(k identity.PublicKey) bool { return !f.s.Device(k).Live(f.AsOf) })
-	if len(c.Devices) >= MaxDevices {
+	live := slices.DeleteFunc(slices.Clone(m.Devices), func(k identity.PublicKey) bool { return !f.s.Device(k).Live(f.AsOf) })
+	if len(live) >= MaxDevices {
 		return m, keyedDevice{}, noPower(r, "A persona has at most eight live devices.")
 	}
-	c.Devices = append(c.Devices, body.Device)
+	c.Devices = slices.Concat(live, []identity.PublicKey{body.Device})
 	d := &Device{
 		Persona: m.Persona, Grant: r.ID(), Height: f.Step.Height,
 		Expires: min(body.Expires, f.Step.AsOf+identity.MaxGrantLife),
@@ -209,7 +211,7 @@ func (f *fold) advanceChains() {
 			continue
 		}
 		d := f.s.Device(h.Key)
-		if f.Base.Device(h.Key) == nil || h.Seq < d.Chain.Next || d.Forked {
+		if f.Base.Device(h.Key) == nil || h.Seq < d.Chain.Next || d.Marks().Forked {
 			continue
 		}
 		c := *d

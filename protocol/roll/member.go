@@ -5,7 +5,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
 // A Standing says how a persona belongs.
@@ -55,18 +54,60 @@ const maxReasons = 16
 type Member struct {
 	Persona  protocol.ID
 	Name     string // chosen by the person; proves nothing
-	Founder  bool
 	Keys     Keys
-	Spans    []Span    // standings, oldest first
-	Until    int64     // when a suspension lapses, asOf seconds; 0 if none
-	Offices  []Holding // by office
+	Post     *Post  // nil for most
+	Spans    []Span // standings, oldest first
+	Until    int64  // when a suspension lapses, asOf seconds; 0 if none
 	Devices  []identity.PublicKey
 	Invite   protocol.ID   // under which the persona asked to join
 	Approved []protocol.ID // who admitted by name, sorted
-	Quota    Quota
-	Because  []protocol.Reason
+	quota    *Quota        // nil if nothing is used, as by most
+	Because  []protocol.Cause
 	Moved    *Moved // where standing and share went, nil: nowhere
 }
+
+// A Post is what sets founders and officers apart. It is immutable, and nil for
+// everybody else: it weighs nothing in a large roll.
+type Post struct {
+	Founder bool               `cbor:"founder,omitempty"`
+	Offices []Holding          `cbor:"offices,omitempty"` // by office
+	Serves  identity.PublicKey `cbor:"-"`                 // the device that signs checkpoints for a clerk
+}
+
+func (m *Member) post() (p Post) {
+	if m.Post != nil {
+		p = *m.Post
+	}
+	return p
+}
+
+// setPost puts a member that is being made in a post.
+func (m *Member) setPost(p Post) {
+	m.Post = nil
+	if p.Founder || len(p.Offices) > 0 || !p.Serves.IsZero() {
+		m.Post = &p
+	}
+}
+
+// hold sets the offices of a member that is being made.
+func (m *Member) hold(offices []Holding) {
+	p := m.post()
+	p.Offices = offices
+	m.setPost(p)
+}
+
+// serve sets the device with which a member that is being made signs checkpoints.
+func (m *Member) serve(key identity.PublicKey) {
+	p := m.post()
+	p.Serves = key
+	m.setPost(p)
+}
+
+// Founder reports whether a founding key brought the member in.
+func (m *Member) Founder() bool { return m.post().Founder }
+
+// Offices are the member's offices, by name, those included whose term is over.
+func (m *Member) Offices() []Holding { return m.post().Offices }
 
 // A Quota is what a member has used of what is limited.
 type Quota struct {
@@ -75,19 +116,27 @@ type Quota struct {
 	Polls   uint64        `cbor:"p,omitempty"` // own proposals that no vote has decided yet
 }
 
-func (q Quota) leaf() *Quota {
-	if len(q.Motions)+len(q.Vouched) == 0 && q.Polls == 0 {
-		return nil
+// Quota is what the member has used of what is limited.
+func (m *Member) Quota() Quota {
+	if m.quota == nil {
+		return Quota{}
 	}
-	return &q
+	return *m.quota
+}
+
+// use sets what a member that is being made has used.
+func (m *Member) use(q Quota) {
+	m.quota = nil
+	if len(q.Motions)+len(q.Vouched) > 0 || q.Polls > 0 {
+		m.quota = &q
+	}
 }
 
 // Keys are what a persona speaks with.
 type Keys struct {
-	Key    identity.PublicKey `cbor:"key"`             // signs grants, rotations, revocations
-	Next   identity.Digest    `cbor:"next"`            // commitment to the next such key
-	Chain  Chain              `cbor:"chain"`           // of the records they signed
-	Serves identity.PublicKey `cbor:"serves,omitzero"` // the device that signs checkpoints for a clerk
+	Key   identity.PublicKey `cbor:"key"`   // signs grants, rotations, revocations
+	Next  identity.Digest    `cbor:"next"`  // commitment to the next such key
+	Chain Chain              `cbor:"chain"` // of the records they signed
 
 	// Given says that guardians gave the key: its chain begins with a grant or a
 	// revocation, at 0.
@@ -200,19 +249,19 @@ func (m *Member) Removed() bool { return m.Standing() == Left || m.Standing() ==
 
 // Holds reports whether the member has an office, its term not over.
 func (m *Member) Holds(office string) bool {
-	return slices.ContainsFunc(m.Offices, func(h Holding) bool { return h.Office == office && !h.Over })
+	return slices.ContainsFunc(m.Offices(), func(h Holding) bool { return h.Office == office && !h.Over })
 }
 
 // has reports whether the member has an office, its term over or not.
 func (m *Member) has(office string) bool { return m.holding(office) >= 0 }
 
 func (m *Member) holding(office string) int {
-	return slices.IndexFunc(m.Offices, func(h Holding) bool { return h.Office == office })
+	return slices.IndexFunc(m.Offices(), func(h Holding) bool { return h.Office == office })
 }
 
 // OfficeNames are the offices that the member holds, sorted.
 func (m *Member) OfficeNames() (names []string) {
-	for _, h := range m.Offices {
+	for _, h := range m.Offices() {
 		if !h.Over {
 			names = append(names, h.Office)
 		}
@@ -249,7 +298,7 @@ func (m *Member) readmitted() (height uint64) {
 // own.
 func (m *Member) due() int64 {
 	at := m.Until
-	for _, h := range m.Offices {
+	for _, h := range m.Offices() {
 		if h.Until != 0 && !h.Over && (at == 0 || h.Until < at) {
 			at = h.Until
 		}
@@ -265,7 +314,7 @@ func (m *Member) with(step Step, s Standing, why protocol.Reason) *Member {
 	if n := len(m.Spans); n > 0 && m.Spans[n-1].Height == step.Height {
 		c.Spans = appendBounded(m.Spans[:n-1], span, maxSpans)
 	}
-	c.Because = appendBounded(m.Because, why, maxReasons)
+	c.Because = appendBounded(m.Because, why.Cause(), maxReasons)
 	return &c
 }
 
@@ -275,91 +324,5 @@ func appendBounded[T any](list []T, item T, limit int) []T {
 	if len(list) >= limit {
 		list = list[len(list)-limit+1:]
 	}
-	return append(slices.Clone(list), item)
+	return slices.Concat(list, []T{item}) // no larger than it need be
 }
-
-type memberLeaf struct {
-	Name     string               `cbor:"name,omitempty"`
-	Founder  bool                 `cbor:"founder,omitempty"`
-	Keys     Keys                 `cbor:"keys"`
-	Spans    []Span               `cbor:"spans"`
-	Until    int64                `cbor:"until,omitempty"`
-	Offices  []Holding            `cbor:"offices,omitempty"`
-	Devices  []identity.PublicKey `cbor:"devices,omitempty"`
-	Invite   protocol.ID          `cbor:"invite,omitzero"`
-	Approved []protocol.ID        `cbor:"approved,omitempty"`
-	Quota    *Quota               `cbor:"quota,omitempty"`
-	Because  []protocol.Reason    `cbor:"because,omitempty"`
-	Moved    *Moved               `cbor:"moved,omitempty"`
-}
-
-// AppendLeaf encodes the entry for the state root (SPEC §6.3).
-func (m *Member) AppendLeaf(b []byte) []byte {
-	return appendLeaf(b, memberLeaf{
-		Name: m.Name, Founder: m.Founder, Keys: m.Keys, Spans: m.Spans, Until: m.Until, Offices: m.Offices,
-		Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Quota: m.Quota.leaf(), Because: m.Because, Moved: m.Moved,
-	})
-}
-
-func appendLeaf(b []byte, v any) []byte {
-	enc, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("roll: " + err.Error()) // our own types, their texts checked on the way in
-	}
-	return append(b, enc...)
-}
-
-// A Device is a key that signs daily records for a persona. It is immutable.
-type Device struct {
-	Persona protocol.ID `cbor:"persona"`
-	Grant   protocol.ID `cbor:"grant"`
-	Height  uint64      `cbor:"height"` // of the checkpoint that covers the grant
-	Expires int64       `cbor:"expires"`
-	Chain   Chain       `cbor:"chain"`            // of its control records
-	Forked  bool        `cbor:"forked,omitempty"` // signed two records at one seq
-	// Revoked is the checkpoint that covers the device's revocation, 0 if none;
-	// Spared are bulk records of the device that stand all the same.
-	Revoked uint64        `cbor:"revoked,omitempty"`
-	Spared  []protocol.ID `cbor:"spared,omitempty"`
-	Signs   Signing       `cbor:"signs,omitzero"`
-}
-
-// Signing is when a device signed checkpoints for a clerk: from the first height
-// to the last, with what lies between.
-type Signing struct {
-	From  uint64 `cbor:"f,omitempty"` // 0 if it never did
-	Until uint64 `cbor:"u,omitempty"` // first height after the last; 0 while it signs
-	// Judged is the height up to which, itself left out, it was found to have
-	// signed twice; what it did before is judged with it.
-	Judged uint64 `cbor:"j,omitempty"`
-}
-
-// AppendLeaf encodes the entry for the state root.
-func (d *Device) AppendLeaf(b []byte) []byte { return appendLeaf(b, d) }
-
-// Live reports whether the device may sign at checkpoint time asOf.
-func (d *Device) Live(asOf int64) bool {
-	return d != nil && !d.Forked && d.Revoked == 0 && asOf < d.Expires
-}
-
-// Speaks reports whether a bulk record that the device signed has its voice:
-// the device is live, or was revoked by one who let the record stand.
-func (d *Device) Speaks(asOf int64, record protocol.ID) bool {
-	if d != nil && d.Revoked != 0 {
-		return !d.Forked && slices.Contains(d.Spared, record)
-	}
-	return d.Live(asOf)
-}
-
-// An Invite is an open door with a limited number of uses. It is immutable.
-type Invite struct {
-	By      protocol.ID        `cbor:"by"`
-	Key     identity.PublicKey `cbor:"key"`
-	Uses    uint64             `cbor:"uses"` // at most, in all
-	Used    uint64             `cbor:"used"`
-	Expires int64              `cbor:"expires"`
-	Revoked bool               `cbor:"revoked,omitempty"`
-}
-
-// AppendLeaf encodes the entry for the state root.
-func (i *Invite) AppendLeaf(b []byte) []byte { return appendLeaf(b, i) }

@@ -54,10 +54,10 @@ func TestRank(t *testing.T) {
 	}{
 		{nobody, RankNone},
 		{&Member{Spans: full}, RankMember},
-		{&Member{Spans: full, Offices: []Holding{{Office: "organiser"}}}, RankOfficer},
-		{&Member{Spans: full, Offices: []Holding{{Office: Clerk}, {Office: "organiser"}}}, RankClerk},
-		{&Member{Spans: away, Offices: []Holding{{Office: Clerk}}}, RankNone},
-		{&Member{Spans: full, Offices: []Holding{{Office: Clerk, Over: true}}}, RankMember},
+		{&Member{Spans: full, Post: &Post{Offices: []Holding{{Office: "organiser"}}}}, RankOfficer},
+		{&Member{Spans: full, Post: &Post{Offices: []Holding{{Office: Clerk}, {Office: "organiser"}}}}, RankClerk},
+		{&Member{Spans: away, Post: &Post{Offices: []Holding{{Office: Clerk}}}}, RankNone},
+		{&Member{Spans: full, Post: &Post{Offices: []Holding{{Office: Clerk, Over: true}}}}, RankMember},
 	} {
 		if got := x.m.Rank(); got != x.rank {
 			t.Errorf("%+v: rank %d, want %d", x.m, got, x.rank)
@@ -72,9 +72,9 @@ func TestDeviceLive(t *testing.T) {
 		t.Error("no device is live")
 	case !(&Device{Expires: 10}).Live(9) || (&Device{Expires: 10}).Live(10):
 		t.Error("a grant ends at its expiry, not before and not after")
-	case (&Device{Expires: 10, Forked: true}).Live(9):
+	case (&Device{Expires: 10, marks: &Marks{Forked: true}}).Live(9):
 		t.Error("a forked device is live")
-	case (&Device{Expires: 10, Revoked: 3}).Live(9):
+	case (&Device{Expires: 10, marks: &Marks{Revoked: 3}}).Live(9):
 		t.Error("a revoked device is live")
 	}
 }

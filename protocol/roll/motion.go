@@ -242,7 +242,9 @@ func (s State) putMotion(act protocol.ID, m *Motion) State {
 	if s.Motion(act) == nil {
 		s.lapses = s.lapses.Move(act, 0, m.Expires)
 		c := *s.Member(m.By)
-		c.Quota.Motions = setMember(c.Quota.Motions, act, true)
+		used := c.Quota()
+		used.Motions = setMember(used.Motions, act, true)
+		c.use(used)
 		s = s.put(&c)
 	}
 	s.motions = s.motions.Put(act, m)
@@ -257,6 +259,8 @@ func (s State) dropMotion(act protocol.ID) State {
 	s.lapses = s.lapses.Move(act, m.Expires, 0)
 	s.motions = s.motions.Delete(act)
 	c := *s.Member(m.By)
-	c.Quota.Motions = setMember(c.Quota.Motions, act, false)
+	used := c.Quota()
+	used.Motions = setMember(used.Motions, act, false)
+	c.use(used)
 	return s.put(&c)
 }

@@ -96,7 +96,7 @@ func (f *fold) seated(act protocol.ID, body AppointBody, all map[protocol.ID]App
 // MayAppoint reports whether m is the only founder and only clerk, and was from
 // the beginning: once others held the office, the roll fills it.
 func MayAppoint(m *Member, s State) bool {
-	if m.Rank() != RankClerk || !m.Offices[m.holding(Clerk)].Alone {
+	if m.Rank() != RankClerk || !m.Offices()[m.holding(Clerk)].Alone {
 		return false
 	}
 	return slices.Equal(s.Holders(Clerk), []protocol.ID{m.Persona})
@@ -188,7 +188,7 @@ func (f *fold) recalls() {
 			}
 			f.s = f.s.give(c.Persona, body.Office, f.term(body.Office), protocol.Reason{Rule: RuleRecall, Record: act}, f.Step)
 			if m := *f.s.Member(c.Persona); body.Office == Clerk && m.Holds(Clerk) {
-				m.Keys.Serves = c.Key
+				m.serve(c.Key)
 				f.s = f.s.put(&m)
 			}
 		}
@@ -243,7 +243,7 @@ func (f *fold) duties() {
 			continue
 		}
 		c := *f.s.Member(persona)
-		c.Keys.Serves = list[0].Header().Key
+		c.serve(list[0].Header().Key)
 		f.s = f.s.put(&c)
 	}
 }
@@ -266,10 +266,11 @@ func (s State) give(persona protocol.ID, office string, until int64, why protoco
 	}
 	if office == Clerk { // what the only founder may do alone ends with the second clerk
 		for _, p := range slices.Clone(s.officers) {
-			if o := s.Member(p); o.has(Clerk) && o.Offices[o.holding(Clerk)].Alone && p != persona {
+			if o := s.Member(p); o.has(Clerk) && o.Offices()[o.holding(Clerk)].Alone && p != persona {
 				c := *o
-				c.Offices = slices.Clone(o.Offices)
-				c.Offices[c.holding(Clerk)].Alone = false
+				offices := slices.Clone(o.Offices())
+				offices[o.holding(Clerk)].Alone = false
+				c.hold(offices)
 				s = s.put(&c)
 			}
 		}
@@ -280,14 +281,11 @@ func (s State) give(persona protocol.ID, office string, until int64, why protoco
 		c.Until = 0
 	}
 	h := Holding{Office: office, Record: why.Record, Since: at.AsOf, Until: until}
-	if i := c.holding(office); i >= 0 {
-		c.Offices = slices.Clone(c.Offices)
-		c.Offices[i] = h
-	} else {
-		c.Offices = append(slices.Clone(c.Offices), h)
-		slices.SortFunc(c.Offices, func(a, b Holding) int { return strings.Compare(a.Office, b.Office) })
-	}
-	c.Because = appendBounded(c.Because, why, maxReasons)
+	offices := slices.DeleteFunc(slices.Clone(c.Offices()), func(o Holding) bool { return o.Office == office })
+	offices = append(offices, h)
+	slices.SortFunc(offices, func(a, b Holding) int { return strings.Compare(a.Office, b.Office) })
+	c.hold(offices)
+	c.Because = appendBounded(c.Because, why.Cause(), maxReasons)
 	return s.put(&c)
 }
 
@@ -298,9 +296,10 @@ func (s State) retire(persona protocol.ID, why protocol.Reason) State {
 	if i < 0 {
 		return s
 	}
-	c.Offices = slices.Clone(c.Offices)
-	c.Offices[i].Over, c.Offices[i].Alone = true, false
-	c.Because = appendBounded(c.Because, why, maxReasons)
+	offices := slices.Clone(c.Offices())
+	offices[i].Over, offices[i].Alone = true, false
+	c.hold(offices)
+	c.Because = appendBounded(c.Because, why.Cause(), maxReasons)
 	return s.put(&c)
 }
 
@@ -311,7 +310,7 @@ func (s State) take(persona protocol.ID, office string, why protocol.Reason) Sta
 		return s
 	}
 	c := *m
-	c.Offices = slices.DeleteFunc(slices.Clone(m.Offices), func(h Holding) bool { return h.Office == office })
-	c.Because = appendBounded(c.Because, why, maxReasons)
+	c.hold(slices.DeleteFunc(slices.Clone(m.Offices()), func(h Holding) bool { return h.Office == office }))
+	c.Because = appendBounded(c.Because, why.Cause(), maxReasons)
 	return s.put(&c)
 }

@@ -248,12 +248,14 @@ func (f *fold) recover(m *Member, r *Recovery) {
 // longer its own, nor what they made and nothing covers yet.
 func (f *fold) takeOver(m *Member, supports []Support) {
 	for _, key := range m.Devices {
-		if f.Base.Device(key).Revoked != 0 {
+		if f.Base.Device(key).Marks().Revoked != 0 {
 			continue
 		}
 		delete(f.forked, key) // a revoked device forks nothing
 		d := *f.s.Device(key)
-		d.Revoked, d.Spared = f.Step.Height, nil
+		marks := d.Marks()
+		marks.Revoked, marks.Spared = f.Step.Height, nil
+		d.mark(marks)
 		f.s.devices = f.s.devices.Put(key, &d)
 		for _, o := range f.Records {
 			if o.Header().Key == key {
@@ -265,7 +267,7 @@ func (f *fold) takeOver(m *Member, supports []Support) {
 	c.Keys.Key, c.Keys.Next, c.Keys.Chain = heir.Key, heir.Next, Chain{}
 	c.Keys.Given, c.Keys.Recovery = true, nil
 	for _, x := range supports {
-		c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleSupport, Record: x.Record}, maxReasons)
+		c.Because = appendBounded(c.Because, protocol.Cause{Rule: RuleSupport, Record: x.Record}, maxReasons)
 	}
 	why := protocol.Reason{Rule: RuleRecovered, Record: supports[0].Record}
 	if c.Standing() == Frozen {
@@ -276,7 +278,7 @@ func (f *fold) takeOver(m *Member, supports []Support) {
 		f.s = f.s.put(n)
 		return
 	}
-	c.Because = appendBounded(c.Because, why, maxReasons)
+	c.Because = appendBounded(c.Because, why.Cause(), maxReasons)
 	f.s = f.s.put(&c)
 }
 

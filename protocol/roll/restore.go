@@ -56,12 +56,12 @@ func Restore(l Leaves) (s State, err error) {
 		return s, fmt.Errorf("roll: restoring members: %w", err)
 	}
 	if s.devices, err = merkle.Decode(l.Devices, func(_ [32]byte, leaf []byte) (*Device, error) {
-		d := new(Device)
-		err := dagcbor.Unmarshal(leaf, d)
-		if err == nil && !s.members.Has(d.Persona) {
+		var l deviceLeaf
+		err := dagcbor.Unmarshal(leaf, &l)
+		if err == nil && !s.members.Has(l.Persona) {
 			err = errors.New("its persona is not on the roll")
 		}
-		return d, err
+		return l.device(), err
 	}); err != nil {
 		return s, fmt.Errorf("roll: restoring devices: %w", err)
 	}
@@ -88,7 +88,7 @@ func (s State) reindexed() State {
 		if m.belongs() {
 			s.belong++
 		}
-		if len(m.Offices) > 0 {
+		if len(m.Offices()) > 0 {
 			s.officers = append(s.officers, persona)
 		}
 		s.timers = s.timers.Move(persona, 0, m.due())
@@ -122,18 +122,12 @@ func (v vocabulary) member(persona [32]byte, leaf []byte) (*Member, error) {
 	if len(l.Spans) == 0 || len(l.Spans) > maxSpans {
 		return nil, fmt.Errorf("%d standings", len(l.Spans))
 	}
-	m := &Member{
-		Persona: persona, Name: l.Name, Founder: l.Founder, Keys: l.Keys, Spans: l.Spans, Until: l.Until, Offices: l.Offices,
-		Devices: l.Devices, Invite: l.Invite, Approved: l.Approved, Because: l.Because, Moved: l.Moved,
-	}
-	if l.Quota != nil {
-		m.Quota = *l.Quota
-	}
+	m := l.member(persona)
 	for i := range m.Spans {
 		m.Spans[i].Standing = Standing(v.one(string(m.Spans[i].Standing)))
 	}
-	for i := range m.Offices {
-		m.Offices[i].Office = v.one(m.Offices[i].Office)
+	for i, h := range m.Offices() {
+		m.Offices()[i].Office = v.one(h.Office)
 	}
 	for i := range m.Because {
 		m.Because[i].Rule = protocol.Rule(v.one(string(m.Because[i].Rule)))

@@ -41,7 +41,7 @@ func (f *fold) strikeForks() {
 	for _, r := range f.Records {
 		h := r.Header()
 		d := f.Base.Device(h.Key)
-		if d == nil || d.Revoked != 0 {
+		if d == nil || d.Marks().Revoked != 0 {
 			continue
 		}
 		if h.Seq < d.Chain.Next {
@@ -258,7 +258,7 @@ func (f *fold) waiting(which func(*protocol.Record) bool) {
 			f.verdicts[r.ID()] = f.noMotion(r)
 		case f.done[r.ID()]:
 			f.verdicts[r.ID()] = protocol.Stand(r, RuleCertificate, "Enough members endorsed it.")
-		case fresh[m.By]+len(f.Base.Member(m.By).Quota.Motions) > MaxMotions:
+		case fresh[m.By]+len(f.Base.Member(m.By).Quota().Motions) > MaxMotions:
 			f.verdicts[r.ID()] = noPower(r, "Too many acts of the author wait for endorsements.")
 		default:
 			f.verdicts[r.ID()] = protocol.Stand(r, RuleMotion, "It waits for more endorsements.")
@@ -287,7 +287,9 @@ func (f *fold) noMotion(r *protocol.Record) protocol.Verdict {
 func (f *fold) carryOut(list []sentence) {
 	for key, record := range f.forked {
 		d := *f.s.Device(key)
-		d.Forked = true
+		marks := d.Marks()
+		marks.Forked = true
+		d.mark(marks)
 		f.s.devices = f.s.devices.Put(key, &d)
 		list = append(list, sentence{d.Persona, record, Suspended, protocol.Reason{Rule: RuleFork, Record: record}})
 	}
@@ -315,13 +317,15 @@ func (f *fold) carryOut(list []sentence) {
 			}
 			c.Until = f.Step.AsOf + f.Charter.Suspend
 		case Left:
-			c.Offices, c.Approved, c.Moved = nil, nil, f.moves(x.target)
+			c.Approved, c.Moved = nil, f.moves(x.target)
+			c.hold(nil)
 		case Expelled: // who leaves at the same time takes nothing along
-			c.Offices, c.Approved, c.Moved = nil, nil, f.Base.Member(x.target).Moved
+			c.Approved, c.Moved = nil, f.Base.Member(x.target).Moved
+			c.hold(nil)
 		}
 		after := c.with(f.Step, x.standing, x.why)
 		if x.standing == Left && m.Moved != c.Moved {
-			after.Because = appendBounded(after.Because, protocol.Reason{Rule: RuleMoved, Record: x.record}, maxReasons)
+			after.Because = appendBounded(after.Because, protocol.Cause{Rule: RuleMoved, Record: x.record}, maxReasons)
 		}
 		f.s = f.s.put(after)
 	}

@@ -165,10 +165,11 @@ func (f *fold) inception(r *protocol.Record) protocol.Verdict {
 	f.s.founders = slices.Clone(f.s.founders)
 	f.s.founders[i].Persona = r.ID()
 	m := newMember(r, body)
-	m.Founder = true
+	post := Post{Founder: true}
 	if f.seatsFounders() {
-		m.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk), Alone: len(f.s.founders) == 1}}
+		post.Offices = []Holding{{Office: Clerk, Record: r.ID(), Since: f.Step.AsOf, Until: f.term(Clerk), Alone: len(f.s.founders) == 1}}
 	}
+	m.setPost(post)
 	f.s = f.s.put(m.with(f.Step, Full, why.Reason))
 	return why
 }
@@ -231,17 +232,18 @@ func (f *fold) lapse() {
 // there is a successor: a community that forgot an election is not to stop.
 func (s State) endTerms(m *Member, at Step) State {
 	c := *m
-	c.Offices = nil
-	for _, h := range m.Offices {
+	var left []Holding
+	for _, h := range m.Offices() {
 		over := h.Until != 0 && h.Until <= at.AsOf && !h.Over
 		if over {
-			c.Because = appendBounded(c.Because, protocol.Reason{Rule: RuleTerm, Record: h.Record}, maxReasons)
+			c.Because = appendBounded(c.Because, protocol.Cause{Rule: RuleTerm, Record: h.Record}, maxReasons)
 		}
 		if over && h.Office != Clerk {
 			continue
 		}
 		h.Over = h.Over || over
-		c.Offices = append(c.Offices, h)
+		left = append(left, h)
 	}
+	c.hold(left)
 	return s.put(&c)
 }

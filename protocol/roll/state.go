@@ -225,7 +225,7 @@ func (s State) put(m *Member) State {
 		s.belong++
 	}
 	s.members = s.members.Put(m.Persona, m)
-	s.officers = setMember(s.officers, m.Persona, len(m.Offices) > 0)
+	s.officers = setMember(s.officers, m.Persona, len(m.Offices()) > 0)
 	s.timers = s.timers.Move(m.Persona, due, m.due())
 	s.matures = s.matures.Move(m.Persona, matures, m.Keys.Recovery.due())
 	return s
@@ -238,7 +238,7 @@ func setMember(list []protocol.ID, id protocol.ID, in bool) []protocol.ID {
 	case found == in:
 		return list
 	case in:
-		return slices.Insert(slices.Clone(list), i, id)
+		return slices.Concat(list[:i], []protocol.ID{id}, list[i:])
 	}
 	return slices.Delete(slices.Clone(list), i, i+1)
 }
@@ -286,9 +286,9 @@ func (s State) seatClerks(asOf int64) State {
 func (s State) release() State {
 	for _, p := range slices.Clone(s.officers) {
 		m := s.Member(p)
-		if i := m.holding(Clerk); i >= 0 && m.Offices[i].Over {
+		if i := m.holding(Clerk); i >= 0 && m.Offices()[i].Over {
 			c := *m
-			c.Offices = slices.Delete(slices.Clone(m.Offices), i, i+1)
+			c.hold(slices.Delete(slices.Clone(m.Offices()), i, i+1))
 			s = s.put(&c)
 		}
 	}
@@ -302,8 +302,8 @@ func (s State) FirstDevice(persona protocol.ID, asOf int64) (key identity.Public
 	if !m.Voice() {
 		return key, false
 	}
-	if s.Device(m.Keys.Serves).Live(asOf) {
-		return m.Keys.Serves, true
+	if serves := m.post().Serves; s.Device(serves).Live(asOf) {
+		return serves, true
 	}
 	i := slices.IndexFunc(m.Devices, func(k identity.PublicKey) bool { return s.Device(k).Live(asOf) })
 	if i < 0 {
@@ -315,7 +315,7 @@ func (s State) FirstDevice(persona protocol.ID, asOf int64) (key identity.Public
 // Serving is the device with which a clerk signs checkpoints: the one that said
 // so, or a founder's first.
 func (s State) Serving(m *Member, asOf int64) (key identity.PublicKey, ok bool) {
-	if !m.Founder && !s.Device(m.Keys.Serves).Live(asOf) {
+	if !m.Founder() && !s.Device(m.post().Serves).Live(asOf) {
 		return key, false
 	}
 	return s.FirstDevice(m.Persona, asOf)

@@ -95,8 +95,8 @@ func TestAppointedTwice(t *testing.T) {
 	for range 2 {
 		r := c.w.Record("alice", protocol.Appoint, roll.AppointBody{Office: roll.Registrar, Personas: []protocol.ID{c.w.Persona("alice")}}, statetest.How{})
 		next := c.rules(t, map[*protocol.Record]protocol.Rule{r: roll.RuleAppoint}, true)
-		if m := next.Roll().Member(c.w.Persona("alice")); len(m.Offices) != 2 || !m.Holds(roll.Clerk) || !m.Holds(roll.Registrar) {
-			t.Errorf("holds %v", m.Offices)
+		if m := next.Roll().Member(c.w.Persona("alice")); len(m.Offices()) != 2 || !m.Holds(roll.Clerk) || !m.Holds(roll.Registrar) {
+			t.Errorf("holds %v", m.Offices())
 		}
 		c.made = []*protocol.Record{r}
 		c.cover()

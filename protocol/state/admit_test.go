@@ -215,7 +215,7 @@ func TestFounderByInvite(t *testing.T) {
 	if v := said[admit.ID()]; v.Stands || v.Rule != roll.RulePower {
 		t.Errorf("the admission: %+v", v)
 	}
-	if m := next.Roll().Member(bob[0].ID()); !m.Founder || !m.Invite.IsZero() || m.Standing() != roll.Full {
+	if m := next.Roll().Member(bob[0].ID()); !m.Founder() || !m.Invite.IsZero() || m.Standing() != roll.Full {
 		t.Errorf("came in as %+v", m)
 	}
 }
@@ -236,10 +236,10 @@ func TestMayAdmit(t *testing.T) {
 	}{
 		"nobody":             {nil, false},
 		"member":             {&roll.Member{Spans: full}, false},
-		"organiser":          {&roll.Member{Spans: full, Offices: []roll.Holding{{Office: "organiser"}}}, false},
-		"registrar":          {&roll.Member{Spans: full, Offices: []roll.Holding{{Office: roll.Registrar}}}, true},
-		"suspended clerk":    {&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Clerk}}}, false},
-		"suspended register": {&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Registrar}}}, false},
+		"organiser":          {&roll.Member{Spans: full, Post: &roll.Post{Offices: []roll.Holding{{Office: "organiser"}}}}, false},
+		"registrar":          {&roll.Member{Spans: full, Post: &roll.Post{Offices: []roll.Holding{{Office: roll.Registrar}}}}, true},
+		"suspended clerk":    {&roll.Member{Spans: away, Post: &roll.Post{Offices: []roll.Holding{{Office: roll.Clerk}}}}, false},
+		"suspended register": {&roll.Member{Spans: away, Post: &roll.Post{Offices: []roll.Holding{{Office: roll.Registrar}}}}, false},
 	} {
 		if got := roll.MayAdmit(x.m, next.Roll(), next.Charter(), next.AsOf()); got != x.want {
 			t.Errorf("%s: %t", name, got)
@@ -251,7 +251,7 @@ func TestMayAdmit(t *testing.T) {
 		if got := roll.MayInvite(&roll.Member{Spans: full}, &c); got != (name == "members") {
 			t.Errorf("a member, where %s invite: %t", name, got)
 		}
-		if roll.MayInvite(&roll.Member{Spans: away, Offices: []roll.Holding{{Office: roll.Clerk}}}, &c) {
+		if roll.MayInvite(&roll.Member{Spans: away, Post: &roll.Post{Offices: []roll.Holding{{Office: roll.Clerk}}}}, &c) {
 			t.Errorf("a suspended clerk, where %s invite", name)
 		}
 	}

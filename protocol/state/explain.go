@@ -32,9 +32,10 @@ func (s *State) Explain(subject protocol.ID) (e Explanation, ok bool) {
 	return e, false
 }
 
-func worded(list []protocol.Reason) []protocol.Reason {
+func worded(list []protocol.Cause) []protocol.Reason {
 	out := make([]protocol.Reason, len(list))
-	for i, r := range list {
+	for i, c := range list {
+		r := protocol.Reason{Rule: c.Rule, Record: c.Record}
 		if r.Text = roll.Words[r.Rule]; r.Text == "" {
 			r.Text = decision.Words[r.Rule]
 		}

@@ -312,18 +312,18 @@ func checkState(t *rapid.T, s *state.State) {
 		if m.Standing() == roll.Full {
 			full++
 		}
-		if m.Quota.Polls != open[m.Persona] {
-			t.Fatalf("%d proposals wait for a vote, not %d", open[m.Persona], m.Quota.Polls)
+		if m.Quota().Polls != open[m.Persona] {
+			t.Fatalf("%d proposals wait for a vote, not %d", open[m.Persona], m.Quota().Polls)
 		}
 		if (m.Standing() == roll.Suspended) != (m.Until != 0) {
 			t.Fatalf("%s until %d", m.Standing(), m.Until)
 		}
-		for _, act := range m.Quota.Motions {
+		for _, act := range m.Quota().Motions {
 			if x := s.Roll().Motion(act); x == nil || x.By != m.Persona {
 				t.Fatal("a motion on an entry is none")
 			}
 		}
-		if len(m.Quota.Motions) > roll.MaxMotions || len(m.Devices) > roll.MaxDevices || len(m.Because) > 16 || len(m.Spans) > 32 {
+		if len(m.Quota().Motions) > roll.MaxMotions || len(m.Devices) > roll.MaxDevices || len(m.Because) > 16 || len(m.Spans) > 32 {
 			t.Fatalf("an entry over its caps: %+v", m)
 		}
 		if err := state.VerifyMember(root, m.Persona, s.ProveMember(m.Persona)); err != nil {
@@ -430,7 +430,7 @@ func TestLawNoRetroaction(t *testing.T) {
 		next, _ := c.s.Advance(state.Step{Records: c.made, AsOf: c.s.AsOf() + rapid.SampledFrom([]int64{1, 3600}).Draw(rt, "later")})
 		for m := range c.s.Roll().Members() {
 			n := next.Roll().Member(m.Persona)
-			if n == nil || n.Founder != m.Founder || n.Keys.Key != m.Keys.Key && identity.Commit(n.Keys.Key) != m.Keys.Next && !n.Keys.Given || n.StandingAt(c.s.Height()) != m.Standing() {
+			if n == nil || n.Founder() != m.Founder() || n.Keys.Key != m.Keys.Key && identity.Commit(n.Keys.Key) != m.Keys.Next && !n.Keys.Given || n.StandingAt(c.s.Height()) != m.Standing() {
 				rt.Fatalf("was %+v, is %+v", m, n)
 			}
 			for _, k := range m.Devices {

@@ -216,7 +216,7 @@ func (c *receipt) author() error {
 	if err != nil {
 		return err
 	}
-	if c.s.roll.Device(c.h.Key).Forked {
+	if c.s.roll.Device(c.h.Key).Marks().Forked {
 		return c.refuse("its device signed two records in one place")
 	}
 	return nil
@@ -307,7 +307,7 @@ func (c *receipt) founder() error {
 func (c *receipt) device(allows func(*roll.Member) bool) error {
 	d := c.s.roll.Device(c.h.Key)
 	if d == nil || d.Persona != c.h.Persona || d.Height > c.h.Checkpoint.Height ||
-		d.Revoked != 0 && d.Revoked <= c.h.Checkpoint.Height {
+		d.Marks().Revoked != 0 && d.Marks().Revoked <= c.h.Checkpoint.Height {
 		return c.refuse("the device may not sign for the persona at the checkpoint it cites")
 	}
 	if m := c.s.roll.Member(c.h.Persona); m == nil || !allows(m) {

@@ -148,7 +148,7 @@ func TestRevokedBeforeRecovery(t *testing.T) {
 	if n := c.s.Decisions().Poll(c.poll).Ballots.Len(); n != 0 {
 		t.Errorf("%d ballots", n)
 	}
-	if d := c.s.Roll().Device(statetest.Key("device/eve").Public()); d.Revoked == 0 || len(d.Spared) != 0 {
+	if d := c.s.Roll().Device(statetest.Key("device/eve").Public()).Marks(); d.Revoked == 0 || len(d.Spared) != 0 {
 		t.Errorf("%+v", d)
 	}
 }
