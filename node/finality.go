@@ -194,6 +194,9 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 		}
 	}
 	recs, err := l.covered(v, !recalled)
+	if errors.Is(err, errWaiting) && !recalled {
+		l.chunks.name(v)
+	}
 	if !errors.Is(err, errWaiting) {
 		delete(l.wanted, v.Height)
 	}
@@ -309,6 +312,7 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 		l.settle(r)
 	}
 	clear(l.needed)
+	l.chunks.over()
 	l.spend(recs, next.Verdicts)
 	for _, poll := range next.Tip.State().Decisions().JustClosed() {
 		// Closed polls are not compared any more: nodes that met different late

@@ -108,6 +108,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	}
 	recs, err := l.covered(v, false)
 	if errors.Is(err, errWaiting) {
+		l.chunks.name(v)
 		return false, false
 	}
 	if err != nil {

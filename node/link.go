@@ -99,3 +99,30 @@ func (l link) peers() []p2p.Peer {
 	}
 	return out
 }
+
+// A LinkInfo is what the link of an invite says without being used.
+type LinkInfo struct {
+	Metastate protocol.ID
+	Lobbies   []LobbyInfo // where one may knock
+	Expires   int64       // unix seconds
+	Uses      uint64
+}
+
+// A LobbyInfo is a lobby's transport peer id and its multiaddrs.
+type LobbyInfo struct {
+	Peer  string
+	Addrs []string
+}
+
+// ReadLink reads an invite's link, alone or inside the words it was sent with.
+func ReadLink(text string) (LinkInfo, error) {
+	l, err := parseLink(text)
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	out := LinkInfo{Metastate: l.Metastate, Expires: l.Expires, Uses: l.Uses}
+	for _, b := range l.Bootstraps {
+		out.Lobbies = append(out.Lobbies, LobbyInfo{b.Peer, b.Addrs})
+	}
+	return out, nil
+}

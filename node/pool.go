@@ -17,7 +17,8 @@ import (
 const (
 	maxPending = 64 << 20
 	maxChunks  = 4 << 20
-	waitCost   = 256 // of waiting for one thing, besides the record
+	maxNamed   = 2048 // lists that values of one height name
+	waitCost   = 256  // of waiting for one thing, besides the record
 )
 
 // A pool holds verified records until what they wait for is held. It is
@@ -161,11 +162,44 @@ func (p *pool) remove(id protocol.ID) {
 }
 
 // A chunkCache holds lists of ids until a certificate that names them is
-// stored. It is bounded, the oldest goes first. Its owner locks.
+// stored. Those that a clerk's value names are kept for the height; others, which
+// any member can send, are few, and the oldest goes first. Its owner locks.
 type chunkCache struct {
 	chunks map[protocol.ID][]byte
-	order  []protocol.ID
-	size   int
+	named  map[protocol.ID]bool // by values of clerks
+	order  []cachedChunk        // those not named when they came
+	size   int                  // of those, in bytes
+}
+
+type cachedChunk struct {
+	id   protocol.ID
+	size int
+}
+
+// name has what a clerk's value names kept when it comes, or again.
+func (c *chunkCache) name(v checkpoint.Value) {
+	if c.named == nil {
+		c.named = map[protocol.ID]bool{}
+	}
+	add := func(ids []protocol.ID) {
+		for _, id := range ids {
+			if len(c.named) < maxNamed {
+				c.named[id] = true
+			}
+		}
+	}
+	add(v.Control.Chunks)
+	for _, s := range v.Subjects {
+		add(s.Chunks)
+	}
+}
+
+// over forgets what a height's values named, once it is final.
+func (c *chunkCache) over() {
+	for id := range c.named {
+		delete(c.chunks, id)
+	}
+	clear(c.named)
 }
 
 // add keeps a well-formed chunk.
@@ -181,13 +215,18 @@ func (c *chunkCache) add(b []byte) error {
 		c.chunks = map[protocol.ID][]byte{}
 	}
 	c.chunks[id] = b
-	c.order = append(c.order, id)
+	if c.named[id] {
+		return nil
+	}
+	c.order = append(c.order, cachedChunk{id, len(b)})
 	c.size += len(b)
 	for c.size > maxChunks {
 		old := c.order[0]
 		c.order = c.order[1:]
-		c.size -= len(c.chunks[old])
-		delete(c.chunks, old)
+		c.size -= old.size
+		if !c.named[old.id] {
+			delete(c.chunks, old.id)
+		}
 	}
 	return nil
 }

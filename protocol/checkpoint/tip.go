@@ -173,27 +173,43 @@ func (t Tip) elsewhere(r *protocol.Record) bool {
 	return err == nil && !body.From.IsZero()
 }
 
-// coverable picks records that a next value may cover, inside every cap.
+// coverable picks records that a next value may cover, inside every cap. Where
+// there are too many, ballots have half of the room, so that nobody holds them
+// up past a deadline by writing other records.
 func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
+	ordered := state.Order(records)
+	n := slices.IndexFunc(ordered, func(r *protocol.Record) bool { return r.Plane() == protocol.Bulk })
+	if n < 0 {
+		n = len(ordered)
+	}
+	ballots := t.coverableBulk(ordered[n:])
+	room := MaxNewlyCovered - min(len(ballots), MaxNewlyCovered/2)
 	var out []*protocol.Record
 	in := map[protocol.ID]bool{}
-	subjects := map[protocol.ID]bool{}
-	for _, r := range state.Order(records) {
-		if len(out) == MaxNewlyCovered {
+	for _, r := range ordered[:n] {
+		if len(out) == room {
 			break
 		}
-		id, subject := r.ID(), r.Header().Subject
-		if in[id] || !t.Ripe(r, in) {
+		if !in[r.ID()] && t.Ripe(r, in) {
+			in[r.ID()] = true
+			out = append(out, r)
+		}
+	}
+	return append(out, ballots[:min(len(ballots), MaxNewlyCovered-len(out))]...)
+}
+
+// coverableBulk picks records of subjects.
+func (t Tip) coverableBulk(records []*protocol.Record) (out []*protocol.Record) {
+	in, subjects := map[protocol.ID]bool{}, map[protocol.ID]bool{}
+	for _, r := range records {
+		subject := r.Header().Subject
+		if in[r.ID()] || !t.Ripe(r, nil) || !subjects[subject] && len(subjects) == MaxSubjects {
 			continue
 		}
-		if r.Plane() == protocol.Bulk {
-			if !subjects[subject] && len(subjects) == MaxSubjects {
-				continue
-			}
-			subjects[subject] = true
+		in[r.ID()], subjects[subject] = true, true
+		if out = append(out, r); len(out) == MaxNewlyCovered {
+			break
 		}
-		in[id] = true
-		out = append(out, r)
 	}
 	return out
 }

@@ -302,3 +302,23 @@ func (c *chain) closeAll(questions []protocol.ID) {
 		}
 	}
 }
+
+// TestBallotsHaveRoom: whoever writes more control records than a value has room
+// for holds up no ballot, nor the reverse.
+func TestBallotsHaveRoom(t *testing.T) {
+	c := newChain(t, "alice", "bob")
+	p := c.w.Propose("alice", "x", "ordinary", 3600, statetest.How{})
+	c.cover(0, []*protocol.Record{p})
+	room := checkpoint.MaxNewlyCovered
+	noise := func(n int) (records []*protocol.Record) {
+		for range n {
+			records = append(records, c.w.Record("alice", protocol.Resign, map[string]int{"x": len(records)}, statetest.How{}))
+		}
+		return records
+	}
+	ballot := c.w.Ballot("bob", p.ID(), "yes", statetest.How{})
+	left := c.cover(1, append(noise(room), ballot))
+	if len(left) != 1 || c.tip.State().Decisions().Poll(p.ID()).Ballots.Len() != 1 {
+		t.Errorf("%d left, %d ballots count", len(left), c.tip.State().Decisions().Poll(p.ID()).Ballots.Len())
+	}
+}

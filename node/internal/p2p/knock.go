@@ -64,6 +64,11 @@ func knockAt(ctx context.Context, h host.Host, l candidate, request []byte) ([]b
 	if err := connect(ctx, h, l.id, l.addrs); err != nil {
 		return nil, err
 	}
+	return ask(ctx, h, l, request)
+}
+
+// ask sends a request over a connection and returns the answer.
+func ask(ctx context.Context, h host.Host, l candidate, request []byte) ([]byte, error) {
 	s, err := h.NewStream(ctx, l.id, joinProtocol)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import "context"
 var bars = [...]func(context.Context, Options, *report) error{
 	inserts,
 	finality,
+	flood,
 }
 
 // advance measures how what a node does for one record, or holds for one
