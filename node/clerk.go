@@ -187,7 +187,7 @@ func (h *heightDriver) muted(tip checkpoint.Tip) bool {
 	}
 	over := tip.State().AsOf() > at.Add(maxAhead+maxBehind).Unix()
 	if len(tip.Clerks()) == 1 {
-		over = h.synced() || tip.State().Roll().Size() <= 1
+		over = h.synced() || h.ledger.alone(tip.Clerks()[0].Persona)
 	}
 	if !over {
 		return true

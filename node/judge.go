@@ -97,6 +97,22 @@ func (l *ledger) due() bool {
 	return false
 }
 
+// alone reports whether there is nobody but one persona, as far as anything here
+// tells: after checkpoints were lost the roll alone doesn't.
+func (l *ledger) alone(persona protocol.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tip.State().Roll().Size() > 1 || len(l.store.PrivateKeys(privBinding)) > 1 {
+		return false
+	}
+	for _, h := range l.headers {
+		if h.Kind == protocol.Admit || !h.Persona.IsZero() && h.Persona != persona {
+			return false
+		}
+	}
+	return true
+}
+
 // judge answers a machine's question about a value; known is false while
 // something that the answer needs is not held.
 func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known bool) {

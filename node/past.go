@@ -234,6 +234,9 @@ func (l *ledger) lacking() (ids []protocol.ID) {
 
 // Span reads checkpoints from a height on, with the ids that they cover.
 func (r *replica) Span(from uint64, down bool) (certs [][]byte, covered []protocol.ID, err error) {
+	if r.ledger.gaveUp(from) {
+		return nil, nil, nil // who recomputes would be stuck where the records are missing
+	}
 	size := 0
 	for n := 0; n < spanHeights && len(covered) < spanIDs && size < spanBytes && from > 0; n++ {
 		p, err := r.ledger.packCheckpoint(from)
@@ -265,6 +268,13 @@ func (r *replica) Span(from uint64, down bool) (certs [][]byte, covered []protoc
 		}
 	}
 	return certs, covered, nil
+}
+
+// gaveUp reports whether this node pruned what a height may cover.
+func (l *ledger) gaveUp(height uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pruned && height <= l.Began()
 }
 
 // Bounds on a span of history.

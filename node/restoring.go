@@ -22,6 +22,7 @@ type restoring struct {
 	giver  string             // the peer of the head
 	rest   *snapshot.Restorer // nil until there is a head
 	parts  map[string]bool    // names of those that it has
+	tries  int                // sessions begun without any checkpoint
 }
 
 // An assembly is a part whose pieces come from one peer, as far as they came.
@@ -72,15 +73,23 @@ const (
 // less history than that is as soon recomputed.
 const snapshotFrom = 512
 
+// patientTries is how many sessions a newcomer waits for history that brings it
+// nothing, because everybody has pruned it, before it takes a snapshot instead.
+const patientTries = 4
+
 // Begin reports whether a snapshot is wanted from a peer at a height.
 func (r *replica) Begin(height uint64) (known protocol.Ref, wanted bool) {
 	l := r.ledger
-	if l.currentTip().Ref().Height > 0 || height < r.from {
+	if l.currentTip().Ref().Height > 0 || r.from == math.MaxUint64 {
 		return known, false
 	}
-	l.restoring.mu.Lock()
-	defer l.restoring.mu.Unlock()
-	return l.restoring.known, l.restoring.known.Height > 0 && l.restoring.known.Height <= height
+	s := &l.restoring
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tries++; height < r.from && s.tries <= patientTries {
+		return known, false
+	}
+	return s.known, s.known.Height > 0 && s.known.Height <= height
 }
 
 // Unrestored are the names of parts to ask for next.

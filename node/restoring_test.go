@@ -305,6 +305,20 @@ func TestPrunedAndFullAreEqual(t *testing.T) {
 		}
 		again := seek(t, pruned, known) // and it serves newcomers
 		again.restoreAll()
+
+		// Who would recompute a short history, and is given none, takes a snapshot.
+		if certs, _, err := pruned.replica.Span(1, false); err != nil || len(certs) > 0 {
+			t.Errorf("it gives history that can't be recomputed: %d frames, %v", len(certs), err)
+		}
+		stuck := seek(t, pruned, known)
+		stuck.from = snapshotFrom
+		height := pruned.Status().Checkpoint.Height
+		for range patientTries {
+			if _, wanted := stuck.Begin(height); wanted {
+				t.Error("it gave up on history at once")
+			}
+		}
+		stuck.restoreAll()
 	})
 }
 
