@@ -12,8 +12,6 @@ const (
 	MaxNameBytes = 64
 
 	MaxGuardians         = 16
-	DefaultGuardians     = 5
-	DefaultThreshold     = 3
 	DefaultGuardianDelay = 14 * day
 	MinGuardianDelay     = 3 * day
 	MaxGuardianDelay     = 90 * day

@@ -19,7 +19,8 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 	bad := func(format string, args ...any) error {
 		return &Error{Code: "usage", Exit: ExitUsage, Message: fmt.Sprintf(format, args...), Hint: "metastate propose open --help"}
 	}
-	class, method := body.Class, "yes-no"
+	var class string
+	method := "yes-no"
 	act := &decision.Act{Kind: req.Kind}
 	switch req.Kind {
 	case decision.Expel:

@@ -83,11 +83,7 @@ func newJoining(l link, b birth, device identity.SigningKey, persona protocol.ID
 }
 
 func (j *joining) encode() []byte {
-	b, err := dagcbor.Marshal(j)
-	if err != nil {
-		panic("node: " + err.Error()) // our own type, its texts checked on the way in
-	}
-	return b
+	return dagcbor.Encode(j)
 }
 
 // saveJoin makes progress durable.

@@ -42,11 +42,7 @@ type bootstrap struct {
 
 // String is the link's text.
 func (l link) String() string {
-	b, err := dagcbor.Marshal(l)
-	if err != nil {
-		panic("node: " + err.Error()) // our own type, its texts checked on the way in
-	}
-	return linkPrefix + base64.RawURLEncoding.EncodeToString(b)
+	return linkPrefix + base64.RawURLEncoding.EncodeToString(dagcbor.Encode(l))
 }
 
 // parseLink reads an invite's text, alone or inside the words it was sent with.

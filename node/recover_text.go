@@ -55,11 +55,7 @@ func (p plea) String() string         { return askPrefix + encodeText(p) }
 func (c guardianCode) String() string { return codePrefix + encodeText(c) }
 
 func encodeText(v any) string {
-	b, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("node: " + err.Error()) // our own types
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
+	return base64.RawURLEncoding.EncodeToString(dagcbor.Encode(v))
 }
 
 // parsePlea reads a request for recovery and checks its signature.

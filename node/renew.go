@@ -89,7 +89,6 @@ func (l *ledger) again(r *protocol.Record, key identity.Signer, anew map[protoco
 		return nil, err
 	}
 	for was, is := range anew { // a link is its bytes, of one length
-
 		body = bytes.ReplaceAll(body, was[:], is[:])
 	}
 	return l.compose(r.Header().Persona, key.Public(), r.Kind(), protocol.ID{}, func(h protocol.Header) (*protocol.Record, error) {

@@ -11,11 +11,8 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
-// Bounds on what a vault holds.
-const (
-	MaxCitizenships = 256
-	MaxAliasBytes   = identity.MaxNameBytes
-)
+// MaxCitizenships is how many a vault holds.
+const MaxCitizenships = 256
 
 // Secret is 32 secret bytes: the seed of a key, or a key. It prints as a
 // placeholder.

@@ -51,15 +51,7 @@ type Known struct {
 }
 
 // AppendLeaf encodes what is known for the state root (SPEC §6.3).
-func (k *Known) AppendLeaf(b []byte) []byte { return appendLeaf(b, k) }
-
-func appendLeaf(b []byte, v any) []byte {
-	enc, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("abroad: " + err.Error()) // our own types
-	}
-	return append(b, enc...)
-}
+func (k *Known) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(k)...) }
 
 // Holds checks a certificate of a metastate against what is known of it, and
 // returns the value. It holds if it is of the checkpoint known, or of a later one

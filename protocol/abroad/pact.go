@@ -44,11 +44,11 @@ func PactID(a, b, terms protocol.ID, ends int64) protocol.ID {
 	if a.Compare(b) > 0 {
 		a, b = b, a
 	}
-	return protocol.Sum(appendLeaf([]byte("metastate/pact/v1\x00"), struct {
+	return protocol.Sum(append([]byte("metastate/pact/v1\x00"), dagcbor.Encode(struct {
 		Sides []protocol.ID `cbor:"sides"` // rising
 		Terms protocol.ID   `cbor:"terms"`
 		Ends  int64         `cbor:"ends,omitempty"`
-	}{[]protocol.ID{a, b}, terms, ends}))
+	}{[]protocol.ID{a, b}, terms, ends})...))
 }
 
 // A Pact is what two metastates agreed on, as one of them has it. It is
@@ -63,7 +63,7 @@ type Pact struct {
 }
 
 // AppendLeaf encodes the pact for the state root (SPEC §6.3).
-func (p *Pact) AppendLeaf(b []byte) []byte { return appendLeaf(b, p) }
+func (p *Pact) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(p)...) }
 
 // Binds reports whether the pact is in force at a checkpoint's time.
 func (p *Pact) Binds(asOf int64) bool { return p.Standing == InForce && (p.Ends == 0 || asOf < p.Ends) }

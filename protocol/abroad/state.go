@@ -28,7 +28,7 @@ type Claim struct {
 }
 
 // AppendLeaf encodes the claim for the state root (SPEC §6.3).
-func (c Claim) AppendLeaf(b []byte) []byte { return appendLeaf(b, c) }
+func (c Claim) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(c)...) }
 
 // Begin is what a genesis knows: its parent, if it has one.
 func Begin(here protocol.ID, parent *Anchor) (s State) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
@@ -92,7 +93,7 @@ func (c Certificate) checkOrder() error {
 }
 
 // Encode returns the canonical bytes.
-func (c Certificate) Encode() []byte { return wire.Encode(c) }
+func (c Certificate) Encode() []byte { return dagcbor.Encode(c) }
 
 // ID returns the id of the value that the certificate makes final. Different
 // certificates of one value make the same thing final.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
@@ -45,7 +46,7 @@ func SplitChunks(ids []protocol.ID) (chunks [][]byte, err error) {
 		for i, id := range ids[:n] {
 			list[i] = [32]byte(id)
 		}
-		chunks = append(chunks, wire.Encode(list))
+		chunks = append(chunks, dagcbor.Encode(list))
 		ids = ids[n:]
 	}
 	return chunks, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
@@ -106,7 +107,7 @@ func ParseValue(b []byte) (Value, error) {
 func (v Value) Encode() ([]byte, error) {
 	err := v.check()
 	if err == nil {
-		if b := wire.Encode(v); len(b) <= MaxValueSize {
+		if b := dagcbor.Encode(v); len(b) <= MaxValueSize {
 			return b, nil
 		}
 		err = fmt.Errorf("%w: over %d bytes", ErrMalformed, MaxValueSize)

@@ -12,7 +12,6 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
-	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
 func ids(n int, label string) []protocol.ID {
@@ -241,14 +240,14 @@ func TestChunkRefuses(t *testing.T) {
 		for i := range ids {
 			list[i] = ids[i]
 		}
-		return wire.Encode(list)
+		return dagcbor.Encode(list)
 	}
 	for name, bytes := range map[string][]byte{
 		"empty":    raw(),
 		"repeated": raw(a, a),
 		"unsorted": raw(b, a),
 		"zero":     raw(protocol.ID{}, a),
-		"links":    wire.Encode([]protocol.ID{a, b}),
+		"links":    dagcbor.Encode([]protocol.ID{a, b}),
 		"too many": raw(ids(MaxChunk+1, "x")...),
 		"trailing": append(raw(a), 0),
 	} {

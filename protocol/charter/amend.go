@@ -10,11 +10,7 @@ import (
 
 // ID names the charter: SHA-256 of its encoding.
 func (c Charter) ID() protocol.ID {
-	b, err := dagcbor.Marshal(c)
-	if err != nil {
-		panic("charter: " + err.Error()) // our own type, its texts checked on the way in
-	}
-	return protocol.Sum(b)
+	return protocol.Sum(dagcbor.Encode(c))
 }
 
 // AmendedBy is the class of decision that changes a charter into another: the

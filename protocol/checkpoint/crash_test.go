@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/internal/wire"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
 // tempted is a clerk whose every signed word is written down. It crashes after
@@ -252,7 +252,7 @@ func TestResumeRefuses(t *testing.T) {
 		locked, valid := *w.Locked, *w.Valid
 		bad.Locked, bad.Valid = &locked, &valid
 		spoil(&bad)
-		if _, err := Resume(cfg, wire.Encode(bad)); err == nil {
+		if _, err := Resume(cfg, dagcbor.Encode(bad)); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

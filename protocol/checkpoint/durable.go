@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
@@ -51,7 +52,7 @@ func (m *Machine) record() []byte {
 	if m.valid.round != NoRound {
 		w.Valid = &wireValid{Round: uint32(m.valid.round), Value: m.valid.value}
 	}
-	return wire.Encode(w)
+	return dagcbor.Encode(w)
 }
 
 func raws(msgs []*Message) [][]byte {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -147,7 +148,7 @@ func (e Evidence) Encode() []byte {
 			w.Claims[i].ValidRound = &r
 		}
 	}
-	return wire.Encode(w)
+	return dagcbor.Encode(w)
 }
 
 // Verify reports whether the evidence convicts, and whom, given the clerks of

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
@@ -115,7 +116,7 @@ func encodeMessage(h Header, sig [identity.SignatureSize]byte, value []byte) []b
 		r := uint32(h.ValidRound)
 		w.ValidRound = &r
 	}
-	return wire.Encode(w)
+	return dagcbor.Encode(w)
 }
 
 // ParseMessage reads a message of the clerks of a height of a metastate, and

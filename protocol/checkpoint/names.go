@@ -27,8 +27,6 @@ const (
 	MaxFrontier        = certificate.MaxFrontier
 	MaxSubjects        = certificate.MaxSubjects
 	MaxClosings        = certificate.MaxClosings
-	MaxAsOf            = certificate.MaxAsOf
-	MaxChunk           = certificate.MaxChunk
 	MaxClerks          = certificate.MaxClerks
 	MaxRound           = certificate.MaxRound
 )

@@ -7,7 +7,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
-	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
@@ -40,7 +39,7 @@ type Shown struct {
 }
 
 // Encode returns the canonical bytes.
-func (s Standing) Encode() []byte { return wire.Encode(s) }
+func (s Standing) Encode() []byte { return dagcbor.Encode(s) }
 
 // ParseStanding reads what Encode wrote. Errors wrap [ErrMalformed].
 func ParseStanding(b []byte) (s Standing, err error) {

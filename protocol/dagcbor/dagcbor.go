@@ -68,6 +68,16 @@ func Marshal(v any) ([]byte, error) {
 	return b, nil
 }
 
+// Encode is [Marshal] for values of our own types, whose texts were checked on the
+// way in: it panics at what has no encoding.
+func Encode(v any) []byte {
+	b, err := Marshal(v)
+	if err != nil {
+		panic(err.Error())
+	}
+	return b
+}
+
 // Unmarshal decodes b into v, a pointer to a zero value. It accepts exactly
 // what [Marshal] writes for values of v's type, so that a value has one
 // encoding there too: it refuses bytes that are not canonical, fields v does

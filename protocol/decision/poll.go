@@ -60,7 +60,7 @@ type Vote struct {
 }
 
 // AppendLeaf encodes the vote for the state root.
-func (v *Vote) AppendLeaf(b []byte) []byte { return appendLeaf(b, v) }
+func (v *Vote) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(v)...) }
 
 // A Result is how a vote ended.
 type Result struct {
@@ -71,7 +71,7 @@ type Result struct {
 }
 
 // ID names the result in the closing checkpoint.
-func (r *Result) ID() protocol.ID { return protocol.Sum(appendLeaf(nil, r.leaf())) }
+func (r *Result) ID() protocol.ID { return protocol.Sum(dagcbor.Encode(r.leaf())) }
 
 type resultLeaf struct {
 	Result  count.Result `cbor:"result"`
@@ -119,15 +119,7 @@ func (p *Poll) AppendLeaf(b []byte) []byte {
 		root := p.Covered.Root()
 		l.Covered = root[:]
 	}
-	return appendLeaf(b, l)
-}
-
-func appendLeaf(b []byte, v any) []byte {
-	enc, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("decision: " + err.Error()) // our own types, their texts checked on the way in
-	}
-	return append(b, enc...)
+	return append(b, dagcbor.Encode(l)...)
 }
 
 // Tally counts the ballots as they stand: the result once the vote is over,

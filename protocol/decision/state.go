@@ -9,6 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -49,7 +50,7 @@ type firstVote struct {
 }
 
 // AppendLeaf encodes the first vote for the state root.
-func (v firstVote) AppendLeaf(b []byte) []byte { return appendLeaf(b, v) }
+func (v firstVote) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(v)...) }
 
 // Poll is the poll that a proposal opened, nil if there is none.
 func (s State) Poll(proposal protocol.ID) *Poll {

@@ -98,7 +98,7 @@ func (f *fold) convictions() (list []sentence) {
 // height or under its recall.
 func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
 	if b.Era.IsZero() {
-		return s.ClerkAt(b.Height, b.Key)
+		return s.clerkAt(b.Height, b.Key)
 	}
 	for _, e := range s.eras {
 		i := slices.IndexFunc(e.Clerks, func(c Clerkship) bool { return c.Key == b.Key })
@@ -109,8 +109,8 @@ func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
 	return persona, false
 }
 
-// ClerkAt is the persona that signed checkpoints at a height with a key.
-func (s State) ClerkAt(height uint64, key identity.PublicKey) (persona protocol.ID, ok bool) {
+// clerkAt is the persona that signed checkpoints at a height with a key.
+func (s State) clerkAt(height uint64, key identity.PublicKey) (persona protocol.ID, ok bool) {
 	d := s.Device(key)
 	if d == nil {
 		return persona, false

@@ -20,7 +20,7 @@ func (f *fold) appointments() {
 			continue
 		}
 		suspended := func(p protocol.ID) bool { return f.Base.Member(p).Rank() == RankNone }
-		if a, _ := f.author(r); MayAppoint(a, f.Base) && !slices.ContainsFunc(m.Appoint.Personas, suspended) {
+		if a, _ := f.author(r); mayAppoint(a, f.Base) && !slices.ContainsFunc(m.Appoint.Personas, suspended) {
 			bodies[r.ID()] = m.Appoint
 		}
 	}
@@ -93,9 +93,9 @@ func (f *fold) seated(act protocol.ID, body AppointBody, all map[protocol.ID]App
 	return uint64(len(holders)) <= office.Seats
 }
 
-// MayAppoint reports whether m is the only founder and only clerk, and was from
+// mayAppoint reports whether m is the only founder and only clerk, and was from
 // the beginning: once others held the office, the roll fills it.
-func MayAppoint(m *Member, s State) bool {
+func mayAppoint(m *Member, s State) bool {
 	if m.Rank() != RankClerk || !m.Offices()[m.holding(Clerk)].Alone {
 		return false
 	}
@@ -104,7 +104,7 @@ func MayAppoint(m *Member, s State) bool {
 
 // soleClerk is the founder who may appoint alone, zero if there is none.
 func (f *fold) soleClerk() protocol.ID {
-	if h := f.Base.Holders(Clerk); len(h) == 1 && MayAppoint(f.Base.Member(h[0]), f.Base) {
+	if h := f.Base.Holders(Clerk); len(h) == 1 && mayAppoint(f.Base.Member(h[0]), f.Base) {
 		return h[0]
 	}
 	return protocol.ID{}

@@ -70,7 +70,7 @@ func ParseSections(b []byte) (s Sections, err error) {
 }
 
 // CharterBytes is the encoding of the charter in force, which its section names.
-func (s *State) CharterBytes() []byte { return encode(s.charter) }
+func (s *State) CharterBytes() []byte { return dagcbor.Encode(s.charter) }
 
 // Leaves are what a state is restored of.
 type Leaves struct {

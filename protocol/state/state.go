@@ -105,20 +105,12 @@ type sections struct {
 func (s *State) sections() []byte {
 	r, polls, firsts := s.roll.Roots(), s.decisions.Root(), s.decisions.FirstsRoot()
 	abroad := s.abroad.Roots()
-	return encode(sections{
+	return dagcbor.Encode(sections{
 		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
 		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
 		Abroad: abroad.Known[:], Claims: abroad.Claims[:], Pacts: abroad.Pacts[:],
 		Window: append([]firstOf{}, s.window...),
 	})
-}
-
-func encode(v any) []byte {
-	b, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("state: " + err.Error()) // our own types, their texts checked on the way in
-	}
-	return b
 }
 
 // Root is the digest of the whole state: equal states have equal roots, and

@@ -36,11 +36,8 @@ type Limits struct {
 	Low, High  int   // the connection manager trims to Low when there are High
 }
 
-// Limits of the profiles: a laptop, a relay.
-var (
-	Laptop = Limits{Conns: 128, Memory: 128 << 20, PeerConns: 4, Streams: 64, PerAddress: 32, Low: 20, High: 40}
-	Relay  = Limits{Conns: 1024, Memory: 512 << 20, PeerConns: 4, Streams: 64, PerAddress: 64, Low: 200, High: 400}
-)
+// Laptop is the limits of a node on somebody's own machine.
+var Laptop = Limits{Conns: 128, Memory: 128 << 20, PeerConns: 4, Streams: 64, PerAddress: 32, Low: 20, High: 40}
 
 // An Underlay makes the libp2p host from what the presence needs of it: key,
 // gater, limits, agent. The zero Underlay of a Config is the machine's network;

@@ -143,12 +143,3 @@ func List[T any](d *Decoder, limit int, one func(*Decoder) T) []T {
 	}
 	return out
 }
-
-// Encode marshals a value whose type has an encoding: one of ours.
-func Encode(v any) []byte {
-	b, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("wire: " + err.Error()) // a struct tag is wrong
-	}
-	return b
-}
