@@ -5,6 +5,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
 // A Device is a key that signs daily records for a persona. It is immutable.
@@ -54,7 +55,9 @@ type Signing struct {
 }
 
 // AppendLeaf encodes the entry for the state root.
-func (d *Device) AppendLeaf(b []byte) []byte { return appendLeaf(b, deviceLeaf{*d, d.Marks()}) }
+func (d *Device) AppendLeaf(b []byte) []byte {
+	return append(b, dagcbor.Encode(deviceLeaf{*d, d.Marks()})...)
+}
 
 type deviceLeaf struct {
 	Device
@@ -96,4 +99,4 @@ type Invite struct {
 }
 
 // AppendLeaf encodes the entry for the state root.
-func (i *Invite) AppendLeaf(b []byte) []byte { return appendLeaf(b, i) }
+func (i *Invite) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(i)...) }

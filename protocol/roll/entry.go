@@ -43,10 +43,10 @@ type keysLeaf struct {
 // AppendLeaf encodes the entry for the state root (SPEC §6.3).
 func (m *Member) AppendLeaf(b []byte) []byte {
 	p := m.post()
-	return appendLeaf(b, memberLeaf{
+	return append(b, dagcbor.Encode(memberLeaf{
 		Name: m.Name, Keys: keysLeaf{m.Keys, p.Serves}, Post: p, Spans: m.Spans, Until: m.Until,
 		Devices: m.Devices, Invite: m.Invite, Approved: m.Approved, Quota: m.quota, Because: m.Because, Moved: m.Moved,
-	})
+	})...)
 }
 
 // member is the entry that a leaf encodes.
@@ -61,12 +61,4 @@ func (l memberLeaf) member(persona protocol.ID) *Member {
 		m.use(*l.Quota)
 	}
 	return m
-}
-
-func appendLeaf(b []byte, v any) []byte {
-	enc, err := dagcbor.Marshal(v)
-	if err != nil {
-		panic("roll: " + err.Error()) // our own types, their texts checked on the way in
-	}
-	return append(b, enc...)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
 // Bounds on motions.
@@ -30,13 +31,13 @@ type Motion struct {
 // AppendLeaf encodes the motion for the state root. The act's record says what
 // it asks for.
 func (m *Motion) AppendLeaf(b []byte) []byte {
-	return appendLeaf(b, struct {
+	return append(b, dagcbor.Encode(struct {
 		Kind      protocol.Kind `cbor:"kind"`
 		By        protocol.ID   `cbor:"by"`
 		Height    uint64        `cbor:"height"`
 		Expires   int64         `cbor:"expires"`
 		Endorsers []protocol.ID `cbor:"endorsers"`
-	}{m.Kind, m.By, m.Height, m.Expires, m.Endorsers})
+	}{m.Kind, m.By, m.Height, m.Expires, m.Endorsers})...)
 }
 
 // restricting reports whether the act only takes power. Such acts and their

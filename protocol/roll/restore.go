@@ -21,7 +21,7 @@ type Trees struct {
 func (s State) Trees() Trees {
 	return Trees{
 		Members: s.members, Devices: s.devices, Invites: s.invites, Motions: s.motions,
-		Offices: appendLeaf(nil, s.offices()),
+		Offices: dagcbor.Encode(s.offices()),
 	}
 }
 

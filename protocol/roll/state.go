@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 )
 
@@ -198,7 +199,7 @@ func (s State) Roots() Roots {
 		Devices: s.devices.Root(),
 		Invites: s.invites.Root(),
 		Motions: s.motions.Root(),
-		Offices: protocol.Sum(appendLeaf(nil, s.offices())),
+		Offices: protocol.Sum(dagcbor.Encode(s.offices())),
 	}
 }
 
