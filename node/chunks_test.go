@@ -4,13 +4,15 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"github.com/metastate-p2p/metastate/protocol/certificate"
+
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
 func chunkOf(t *testing.T, n uint64) []byte {
 	t.Helper()
-	ids := make([]protocol.ID, checkpoint.MaxChunk)
+	ids := make([]protocol.ID, certificate.MaxChunk)
 	for i := range ids {
 		binary.BigEndian.PutUint64(ids[i][:], n)
 		binary.BigEndian.PutUint64(ids[i][8:], uint64(i))
