@@ -113,47 +113,14 @@ func (c *city) fares(rule protocol.Rule, r *protocol.Record) *protocol.Record {
 	return r
 }
 
-// honest is a random honest node on a side that is up to date and holds what a
-// liar wrote before.
-func (c *city) honest(p *citizen, side int) *cityNode {
-	for range 100_000 {
-		n := c.nodes[c.rng.IntN(len(c.nodes))]
-		if n.down || n.side[n.i] != side || n.i >= honestClerks && n.i < citySeats || !c.current(n) {
-			continue
-		}
-		l := n.community().ledger
-		l.mu.Lock()
-		_, ok := l.Header(p.prev)
-		l.mu.Unlock()
-		if ok || p.prev.IsZero() {
-			return n
-		}
-	}
-	c.t.Fatalf("%v: no node of side %d is up to date and holds what the liar wrote before", c.clock(), side)
-	return nil
-}
-
-// current reports whether a node is where the clerks are, as far as its side
-// can know.
-func (c *city) current(n *cityNode) bool {
-	best := uint64(0)
-	for _, o := range c.nodes {
-		if !o.down && o.side[o.i] == n.side[n.i] {
-			best = max(best, o.community().ledger.currentTip().Ref().Height)
-		}
-	}
-	return n.community().ledger.currentTip().Ref().Height == best
-}
-
 // liesAtFirst is what dishonest members do while the network is whole.
 func (c *city) liesAtFirst() {
-	at := func(d time.Duration, do func()) { c.after(d, do) }
-	at(4*time.Second, func() { c.flood(c.liars[0]) })
-	at(6*time.Second, func() { c.garbage(c.liars[1]) })
-	at(8*time.Second, func() { c.ancient(c.liars[2]) })
-	at(10*time.Second, func() { c.gang(c.liars[3], c.lodger(-1)) })
-	at(14*time.Second, func() { c.forgedAdmissions(c.liars[4]) })
-	at(16*time.Second, func() { c.sybil(c.liars[5]) })
+	c.lie(4*time.Second, c.liars[0], c.flood, 0)
+	c.lie(6*time.Second, c.liars[1], c.garbage, 0)
+	c.lie(8*time.Second, c.liars[2], c.ancient, 0)
+	c.lie(10*time.Second, c.liars[3], c.gang, 0)
+	c.lie(14*time.Second, c.liars[4], c.forgedAdmissions, 0)
+	c.lie(16*time.Second, c.liars[5], c.sybil, 0)
 }
 
 // flood writes more than the quota on one checkpoint.
@@ -220,8 +187,8 @@ func (c *city) ancient(p *citizen) {
 
 // gang has a liar suspend alone whom it must not, and expel them with all the
 // other liars' help. Neither comes about: they are too few.
-func (c *city) gang(p *citizen, victim *citizen) {
-	at := c.honest(p, 0)
+func (c *city) gang(p *citizen) {
+	at, victim := c.honest(p, 0), c.lodger(-1)
 	alone := p.forge(at, protocol.Suspend, protocol.ID{}, roll.RestrictBody{Persona: victim.persona(), Reason: "alone"}, nil)
 	act := p.forge(at, protocol.Expel, protocol.ID{}, roll.RestrictBody{Persona: victim.persona(), Reason: "together"}, nil)
 	list := []*protocol.Record{c.fares(roll.RuleMotion, alone), c.fares(roll.RuleMotion, act)}
@@ -262,15 +229,18 @@ func (c *city) sybil(p *citizen) {
 
 // liesApart is what they do while the city is in two parts.
 func (c *city) liesApart(open, closed *question) {
+	vote := func(do func(*citizen, *question), q *question) func(*citizen) {
+		return func(p *citizen) { do(p, q) }
+	}
 	for _, p := range c.liars[6:8] {
-		c.after(10*time.Second+c.upTo(20*time.Second), func() { c.bothSides(p) })
+		c.lie(10*time.Second+c.upTo(20*time.Second), p, c.bothSides, 0, 1)
 	}
 	for _, p := range c.liars[8:10] {
-		c.after(10*time.Second+c.upTo(20*time.Second), func() { c.rivals(p) })
+		c.lie(10*time.Second+c.upTo(20*time.Second), p, c.rivals, 1)
 	}
-	c.after(15*time.Second, func() { c.voteApart(c.liars[10], open) })
-	c.after(16*time.Second, func() { c.voteTwice(c.liars[11], open) })
-	c.after(time.Until(closed.closes)+20*time.Second, func() { c.voteLate(c.liars[12], closed) })
+	c.lie(15*time.Second, c.liars[10], vote(c.voteApart, open), 0, 1)
+	c.lie(16*time.Second, c.liars[11], vote(c.voteTwice, open), 0)
+	c.lie(time.Until(closed.closes)+20*time.Second, c.liars[12], vote(c.voteLate, closed), 0, 1)
 	c.after(25*time.Second, func() { c.suspendAlone() })
 }
 
@@ -324,7 +294,7 @@ func (c *city) voteLate(p *citizen, q *question) {
 	before := func(h *protocol.Header) { h.Time = q.closes.Unix() - 30 }
 	near, far := c.honest(p, 0), c.honest(p, 1)
 	if !near.community().ledger.currentTip().State().Decisions().Poll(q.id).Phase.Closed() {
-		c.after(2*time.Second, func() { c.voteLate(p, q) })
+		c.lie(2*time.Second, p, func(p *citizen) { c.voteLate(p, q) }, 0, 1)
 		return
 	}
 	late := p.forge(far, protocol.Ballot, q.id, ballot("no"), before)
@@ -361,6 +331,11 @@ func (c *city) suspendAlone() {
 // make up others: of its side's next checkpoint, signed by itself alone or with
 // signatures of another, and of a branch that does not exist.
 func (c *city) staleCertificates(from *cityNode) {
+	side := from.side[from.i]
+	if len(c.where(&citizen{}, side)) == 0 { // dishonest clerks alone have the latest
+		c.after(500*time.Millisecond, func() { c.staleCertificates(from) })
+		return
+	}
 	l := from.community().ledger
 	tip := l.currentTip()
 	for _, h := range []uint64{1, tip.Ref().Height / 2, tip.Ref().Height - 1} {
@@ -389,7 +364,7 @@ func (c *city) staleCertificates(from *cityNode) {
 		{Value: next.Encoded, Signatures: last.Signatures},
 		{Value: branch, Signatures: last.Signatures},
 	} {
-		to := c.honest(&citizen{}, from.side[from.i])
+		to := c.honest(&citizen{}, side)
 		was := to.community().ledger.currentTip().Ref()
 		err := to.deliver(p2p.Certificates, to.community().replica.seal(p2p.Certificates, part(partCertificate, forged.Encode())))
 		if now := to.community().ledger.currentTip().Ref(); now != was || to.Snapshot().Trouble != nil {

@@ -249,6 +249,56 @@ func (c *city) lodger(side int) *citizen {
 	}
 }
 
+// where are the honest nodes on a side that are up to date, as far as the side
+// can know, and hold what a liar wrote before.
+func (c *city) where(p *citizen, side int) (list []*cityNode) {
+	best := c.heights()[side]
+	for _, n := range c.nodes {
+		if n.down || n.side[n.i] != side || n.i >= honestClerks && n.i < citySeats {
+			continue
+		}
+		l := n.community().ledger
+		l.mu.Lock()
+		_, ok := l.Header(p.prev)
+		if l.tip.Ref().Height == best && (ok || p.prev.IsZero()) {
+			list = append(list, n)
+		}
+		l.mu.Unlock()
+	}
+	return list
+}
+
+// honest is a random one of them.
+func (c *city) honest(p *citizen, side int) *cityNode {
+	list := c.where(p, side)
+	if len(list) == 0 {
+		c.t.Fatalf("%v: no honest node of side %d is up to date and holds what the liar wrote before", c.clock(), side)
+	}
+	return list[c.rng.IntN(len(list))]
+}
+
+// lie has a liar do something after a while, once some honest node on each of
+// the sides is up to date and holds what the liar wrote before: what few nodes
+// hold yet can be where a checkpoint comes late.
+func (c *city) lie(d time.Duration, p *citizen, do func(*citizen), sides ...int) {
+	asked := time.Now()
+	var try func()
+	try = func() {
+		for _, side := range sides {
+			if len(c.where(p, side)) > 0 {
+				continue
+			}
+			if time.Since(asked) > d+time.Minute {
+				c.t.Fatalf("%v: for a minute no honest node of side %d was up to date and held what the liar wrote before", c.clock(), side)
+			}
+			c.after(500*time.Millisecond, try)
+			return
+		}
+		do(p)
+	}
+	c.after(d, try)
+}
+
 // entry is the citizen's entry in the final roll, nil if there is none.
 func (p *citizen) entry() *roll.Member {
 	if p.down {
