@@ -96,6 +96,52 @@ func (w *realm) deliver(l *ledger, list ...*protocol.Record) delivery {
 	return d
 }
 
+// A record that cites a checkpoint to come waits, for nobody can say yet whose it
+// is. A clerk who proposes it covers nothing: else what anyone writes would be in
+// everybody's history, by one clerk's word.
+func TestNothingFromTheFutureIsCovered(t *testing.T) {
+	w := newRealm(t)
+	l := w.ledger()
+	stranger := identity.GenerateSigningKey()
+	h := w.proposal(l, "x").Header()
+	h.Key, h.Checkpoint = stranger.Public(), protocol.Ref{Height: l.tip.Ref().Height + 1, ID: protocol.ID{1}}
+	junk, err := protocol.Sign(h, decision.ProposeBody{Title: "x", Method: "yes-no", Class: "ordinary", Voting: 1}, nil, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := w.deliver(l, junk); d.waiting != 1 {
+		t.Fatalf("a record from the future: %+v", d)
+	}
+	good := w.proposal(l, "y")
+	w.deliver(l, good)
+	n, ok, err := l.propose(protocol.ID{})
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	lists, err := checkpoint.SplitChunks([]protocol.ID{junk.ID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, _ := l.tip.State().Advance(state.Step{Records: []*protocol.Record{junk}, AsOf: n.Value.AsOf})
+	set := l.tip.Covered(protocol.ID{}).Add(junk.ID())
+	v := n.Value
+	root := state.Root()
+	v.StateRoot = root
+	v.Control.Digest, v.Control.Count = set.Root(), uint64(set.Len())
+	v.Control.Chunks = []protocol.ID{protocol.Sum(lists[0])}
+	v.Control.Frontier = []protocol.ID{junk.ID()}
+	b, err := v.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.addChunk(lists[0]); err != nil {
+		t.Fatal(err)
+	}
+	if ok, known := l.judge(b, false, time.Now()); ok || !known {
+		t.Errorf("a stranger's record would be covered: ok %t, known %t", ok, known)
+	}
+}
+
 // A member signs three rivals and shows each clerk two of them. Each refuses
 // the third; still a clerk judges the other's value once it has what the value
 // lists, and finds nothing omitted.

@@ -155,6 +155,9 @@ func (t Tip) open(r *protocol.Record) bool {
 	if t.Covers(r) || h.Metastate != t.state.Metastate() && r.ID() != t.state.Metastate() {
 		return false
 	}
+	if h.Checkpoint.Height > t.ref.Height { // nobody could judge it yet: it may be anyone's
+		return false
+	}
 	if r.Plane() == protocol.Control {
 		return !t.elsewhere(r)
 	}

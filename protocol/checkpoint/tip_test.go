@@ -156,8 +156,10 @@ func TestTipLeavesOut(t *testing.T) {
 	other := statetest.Charter(t)
 	other.Suspend = 1
 	foreign := statetest.New(t, other, "alice").Genesis
-	if rest := c.cover(0, []*protocol.Record{aside, second, early, foreign}); len(rest) != 4 {
-		t.Errorf("covers what has no ancestors, is early or of another metastate: %d left", len(rest))
+	ahead := protocol.Ref{Height: c.tip.Ref().Height + 1, ID: protocol.ID{1}}
+	unborn := c.w.Propose("bob", "four", "ordinary", 3600, statetest.How{Fork: true, Ref: ahead})
+	if rest := c.cover(0, []*protocol.Record{aside, second, early, foreign, unborn}); len(rest) != 5 {
+		t.Errorf("covers what has no ancestors, is early, of another metastate or cites what is to come: %d left", len(rest))
 	}
 	if rest := c.cover(0, []*protocol.Record{aside, early, second, foreign, first}); !slices.Equal(rest, []*protocol.Record{early, foreign}) {
 		t.Errorf("%d left", len(rest))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -55,12 +56,10 @@ func (s *State) Receive(r *protocol.Record, held Holdings) error {
 		return err
 	}
 	if r.Plane() == protocol.Bulk {
-		return c.bulk()
+		return cmp.Or(c.bulk(), c.early())
 	}
-	if err := c.author(); err != nil { // before its ancestors: what can't be taken must not wait
-		return err
-	}
-	if err := c.room(); err != nil {
+	// Before its ancestors: what can't be taken must not wait.
+	if err := cmp.Or(c.author(), c.room(), c.early()); err != nil {
 		return err
 	}
 	if err := c.ancestors(); err != nil {
@@ -114,11 +113,18 @@ func (c *receipt) checkpoint() error {
 		return &Missing{Checkpoint: at.Height}
 	}
 	id, ok := c.held.CheckpointID(at.Height)
-	if !ok && at.Height < c.held.Began() {
-		return &Missing{Checkpoint: at.Height}
-	}
-	if !ok || id != at.ID {
+	if early := !ok && at.Height < c.held.Began(); !early && (!ok || id != at.ID) {
 		return c.refuse("it cites a checkpoint that is not final here")
+	}
+	return nil
+}
+
+// early lets a record wait that cites a checkpoint from before the snapshot that
+// the node began with, and that it does not hold.
+func (c *receipt) early() error {
+	at := c.h.Checkpoint
+	if _, ok := c.held.CheckpointID(at.Height); at.Height > 0 && !ok && at.Height < c.held.Began() {
+		return &Missing{Checkpoint: at.Height}
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func TestReceiveAfterASnapshotAsks(t *testing.T) {
 	x.misses(old, 0, last.ID()) // what that cites counts for the quota
 	delete(x.held.checkpoints, 3)
 	x.misses(old, 3)
+	// Who speaks for nobody there need not wait, nor fill the place where others do.
+	strange := x.sign(old, func(h *protocol.Header) { h.Key = statetest.Key("strange").Public() }, statetest.Key("strange"))
+	x.says(strange, "may not sign")
 	x.held.checkpoints[3] = protocol.Sum([]byte("elsewhere"))
 	x.says(old, "not final here")
 }
