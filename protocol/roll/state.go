@@ -276,6 +276,16 @@ func (s State) seatClerks(asOf int64) State {
 	if len(serving)+len(over) > MaxAppointees {
 		serving = nil // more than sign a checkpoint: those who did go on
 	}
+	if len(over) > MaxAppointees { // elected ones too, whose term ended before enough served
+		signs := func(c Clerkship) int {
+			if slices.ContainsFunc(s.clerks, func(o Clerkship) bool { return o.Persona == c.Persona }) {
+				return 0
+			}
+			return 1
+		}
+		slices.SortStableFunc(over, func(a, b Clerkship) int { return signs(a) - signs(b) })
+		over = over[:MaxAppointees]
+	}
 	if all := append(serving, over...); len(all) > 0 {
 		slices.SortFunc(all, func(a, b Clerkship) int { return a.Persona.Compare(b.Persona) })
 		s.clerks = all

@@ -2,9 +2,11 @@ package state_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -38,6 +40,8 @@ func TestLateFounder(t *testing.T) {
 // election ended sign along, but never more than a checkpoint has signatures for.
 func TestManyElected(t *testing.T) {
 	c := statetest.Charter(t)
+	clerk := slices.IndexFunc(c.Offices, func(o charter.Office) bool { return o.Name == roll.Clerk })
+	c.Offices[clerk].Term = 90 * 24 * 3600
 	founders := make([]string, 13)
 	for i := range founders {
 		founders[i] = fmt.Sprint("f", i)
@@ -78,9 +82,20 @@ func TestManyElected(t *testing.T) {
 	if got := x.s.Roll().Holders(roll.Clerk); len(got) != 13 || len(x.s.Roll().Clerks()) != 13 {
 		t.Fatalf("%d hold the office, %d sign", len(got), len(x.s.Roll().Clerks()))
 	}
-	for i := range 7 {
+	serve := func(i int) {
 		x.made = []*protocol.Record{w.Record(fmt.Sprint("new", i), protocol.Serve, roll.ServeBody{}, statetest.How{})}
 		x.cover()
+	}
+	serve(0)
+	before := x.s.Roll().Clerks()
+	late, _ := x.s.Advance(state.Step{AsOf: x.s.AsOf() + 100*24*3600})
+	if got := late.Roll().Clerks(); !slices.Equal(got, before) {
+		t.Errorf("%d sign once the terms of all are over", len(got))
+	}
+	for i := range 7 {
+		if i > 0 {
+			serve(i)
+		}
 		n, want := len(x.s.Roll().Clerks()), 13
 		if i == 6 {
 			want = 7 // more than half of those who hold the office
