@@ -190,7 +190,7 @@ func (c *Community) tryJoin(ctx context.Context) error {
 		return fmt.Errorf("node: a member's answer: %w", err)
 	}
 	j.Trouble, j.Dead = a.Reason, a.Refused
-	if a.Standing != string(roll.Full) {
+	if a.Standing != roll.Full.String() {
 		j.Step = stepReached
 		return c.saveJoin(j)
 	}
@@ -245,7 +245,7 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 		return nil, errors.New("not a member yet")
 	}
 	persona := recs[0].ID()
-	if l.finalStanding(persona) == "" {
+	if l.finalStanding(persona) == 0 {
 		if no := c.admit(l, recs); no != nil {
 			return dagcbor.Marshal(*no)
 		}
@@ -257,10 +257,10 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 		switch s := l.finalStanding(persona); {
 		case s == roll.Full:
 			return c.welcome(req.Binding)
-		case s != "" && s != roll.Pending:
-			return dagcbor.Marshal(joinAnswer{Reason: "the persona is " + string(s)})
+		case s != 0 && s != roll.Pending:
+			return dagcbor.Marshal(joinAnswer{Reason: "the persona is " + s.String()})
 		case s == roll.Pending:
-			return dagcbor.Marshal(joinAnswer{Standing: string(s), Reason: "the request waits for the approval of a registrar"})
+			return dagcbor.Marshal(joinAnswer{Standing: s.String(), Reason: "the request waits for the approval of a registrar"})
 		}
 		select {
 		case <-ctx.Done():
@@ -298,7 +298,7 @@ func (l *ledger) finalStanding(persona protocol.ID) roll.Standing {
 	if m := l.currentTip().State().Roll().Member(persona); m != nil {
 		return m.Standing()
 	}
-	return ""
+	return 0
 }
 
 // admit serves a newcomer: one admission, in this member's name. It returns
@@ -392,7 +392,7 @@ func (c *Community) welcome(binding []byte) ([]byte, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	a := joinAnswer{Standing: string(roll.Full), Genesis: genesis, Epoch: r.secret[:], Bindings: [][]byte{r.Binding()}}
+	a := joinAnswer{Standing: roll.Full.String(), Genesis: genesis, Epoch: r.secret[:], Bindings: [][]byte{r.Binding()}}
 	r.mu.Lock()
 	for _, p := range r.bindings {
 		if len(a.Bindings) < maxJoinPeers && len(p.Addrs) > 0 {

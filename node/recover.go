@@ -116,7 +116,7 @@ func (s *Snapshot) own(out *Status, device identity.PublicKey) {
 	if m == nil {
 		return
 	}
-	out.Standing, out.Step = string(m.Standing()), stepMember
+	out.Standing, out.Step = m.Standing().String(), stepMember
 	if s.Final.Roll().Device(device) == nil { // of a persona taken up again, until all is fetched
 		out.Step = stepVerified
 	}

@@ -111,7 +111,7 @@ func (c *Community) serveClaim(ctx context.Context, peerID string, req joinReque
 		s := l.currentTip().State()
 		if d := s.Roll().Device(grant.Header().Cosigners[0]); d.Live(s.AsOf()) && d.Persona == grant.Header().Persona {
 			if standing := l.finalStanding(d.Persona); standing != roll.Full {
-				return dagcbor.Marshal(joinAnswer{Standing: string(standing), Reason: "the persona is " + string(standing)})
+				return dagcbor.Marshal(joinAnswer{Standing: standing.String(), Reason: "the persona is " + standing.String()})
 			}
 			return c.welcome(req.Binding)
 		}
@@ -158,7 +158,7 @@ func (c *Community) takeClaim(l *ledger, grant *protocol.Record) (no string) {
 	v := l.foretell(grant) // a void grant would be spent
 	l.mu.Unlock()
 	if !v.Stands {
-		return "the persona is " + string(m.Standing()) + ": " + v.Text
+		return "the persona is " + m.Standing().String() + ": " + v.Text
 	}
 	d, err := l.deliver([][]byte{grant.Inner()})
 	if err != nil || len(d.refused) > 0 {

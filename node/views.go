@@ -102,7 +102,7 @@ func checkpointRef(s *Snapshot) CheckpointRef {
 
 // Status is how the metastate stands here.
 func (c *Community) Status() Status {
-	out := Status{ID: c.id, Name: c.daily.Alias, Persona: c.Persona(), Standing: string(roll.Pending)}
+	out := Status{ID: c.id, Name: c.daily.Alias, Persona: c.Persona(), Standing: roll.Pending.String()}
 	c.mu.Lock()
 	j := c.joining
 	c.mu.Unlock()
@@ -167,7 +167,7 @@ func (c *Community) Roll(asOf *uint64, provisional bool) (RollList, error) {
 		}
 		f := final.Member(m.Persona)
 		out.Members = append(out.Members, RollEntry{
-			Persona: m.Persona, Name: m.Name, Standing: string(m.Standing()),
+			Persona: m.Persona, Name: m.Name, Standing: m.Standing().String(),
 			Final:   f != nil && f.Standing() == m.Standing(),
 			Offices: append([]string{}, m.OfficeNames()...), Since: at(m.Since()),
 		})

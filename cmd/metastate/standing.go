@@ -122,7 +122,7 @@ func checkStanding(file, known string) (v standing, err error) {
 		v.Clerks = append(v.Clerks, k.Persona)
 	}
 	if m := shown.Member; m != nil {
-		v.Name, v.Standing = m.Name, string(m.Standing())
+		v.Name, v.Standing = m.Name, m.Standing().String()
 		v.Offices = append(v.Offices, m.OfficeNames()...)
 		if at := m.Since(); at != 0 {
 			t := time.Unix(at, 0).UTC()

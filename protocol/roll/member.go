@@ -7,19 +7,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
-// A Standing says how a persona belongs.
-type Standing string
-
-// Standings. A persona not on the roll has none.
-const (
-	Pending   Standing = "pending" // asked to join, not yet admitted
-	Full      Standing = "member"
-	Suspended Standing = "suspended"
-	Frozen    Standing = "frozen"
-	Expelled  Standing = "expelled"
-	Left      Standing = "left"
-)
-
 // Offices that rules know. A charter may define more.
 const (
 	Clerk     = "clerk"

@@ -21,7 +21,7 @@ func TestMemberStanding(t *testing.T) {
 	}{{2, 20, Pending}, {4, 40, Full}, {4, 40, Suspended}, {6, 60, Full}, {9, 90, Left}} {
 		m = m.with(Step{x.height, x.asOf}, x.s, protocol.Reason{})
 	}
-	want := map[uint64]Standing{1: "", 2: Pending, 3: Pending, 4: Suspended, 5: Suspended, 6: Full, 8: Full, 9: Left, 99: Left}
+	want := map[uint64]Standing{1: 0, 2: Pending, 3: Pending, 4: Suspended, 5: Suspended, 6: Full, 8: Full, 9: Left, 99: Left}
 	for height, s := range want {
 		if got := m.StandingAt(height); got != s {
 			t.Errorf("at %d: %q, want %q", height, got, s)

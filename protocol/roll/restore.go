@@ -104,7 +104,7 @@ func (s State) reindexed() State {
 type vocabulary map[string]string
 
 func (v vocabulary) one(s string) string {
-	const most = 256 // standings, rules and offices are few
+	const most = 256 // rules and offices are few
 	w, ok := v[s]
 	if !ok && len(v) < most {
 		v[s], w = s, s
@@ -123,9 +123,6 @@ func (v vocabulary) member(persona [32]byte, leaf []byte) (*Member, error) {
 		return nil, fmt.Errorf("%d standings", len(l.Spans))
 	}
 	m := l.member(persona)
-	for i := range m.Spans {
-		m.Spans[i].Standing = Standing(v.one(string(m.Spans[i].Standing)))
-	}
 	for i, h := range m.Offices() {
 		m.Offices()[i].Office = v.one(h.Office)
 	}

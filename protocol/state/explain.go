@@ -18,7 +18,7 @@ type Explanation struct {
 // it does. ok is false if the state knows neither.
 func (s *State) Explain(subject protocol.ID) (e Explanation, ok bool) {
 	if m := s.roll.Member(subject); m != nil {
-		return Explanation{Verdict: string(m.Standing()), Because: worded(m.Because)}, true
+		return Explanation{Verdict: m.Standing().String(), Because: worded(m.Because)}, true
 	}
 	if p := s.decisions.Poll(subject); p != nil {
 		e = Explanation{Verdict: string(p.Phase), Because: worded(p.Because)}

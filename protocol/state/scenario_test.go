@@ -289,7 +289,7 @@ func (p *play) observe(what string, n int) (out []string) {
 		if m == nil {
 			return []string{"unknown"}
 		}
-		return slices.Concat([]string{string(m.Standing())}, m.OfficeNames(), []string{"-"})
+		return slices.Concat([]string{m.Standing().String()}, m.OfficeNames(), []string{"-"})
 	}
 	if poll := p.view.Decisions().Poll(p.labels[what].ID()); poll != nil && n != 2 {
 		return pollWords(p.t, poll)
