@@ -117,15 +117,21 @@ func (k *bookkeeper) ask(r *replica, m *p2p.Member) {
 }
 
 // serve takes up the office of clerk with this device, if this persona holds it
-// and no live device of theirs signs checkpoints.
+// and no live device of theirs signs checkpoints. Whoever loses the office, or the
+// device, by a record that is not final yet takes up nothing: what they write is
+// void, and they would find themselves without it, and write, again and again.
 func (k *bookkeeper) serve(r *replica) {
 	s := r.ledger.Snapshot()
 	m := s.View.Roll().Member(k.Persona())
 	final := s.Final.Roll().Member(k.Persona())
-	if final == nil || m == nil || final.Rank() != roll.RankClerk || s.Trouble != nil {
+	if final.Rank() != roll.RankClerk || m.Rank() != roll.RankClerk || s.Trouble != nil {
 		return
 	}
-	if _, ok := s.View.Roll().Serving(m, s.View.AsOf()); ok || !s.Final.Roll().Device(k.key.Public()).Live(s.Final.AsOf()) {
+	device := k.key.Public()
+	if !s.Final.Roll().Device(device).Live(s.Final.AsOf()) || !s.View.Roll().Device(device).Live(s.View.AsOf()) {
+		return
+	}
+	if _, ok := s.View.Roll().Serving(m, s.View.AsOf()); ok {
 		return
 	}
 	if _, err := k.act(protocol.Serve, roll.ServeBody{}); err != nil {
