@@ -203,9 +203,24 @@ func (c *Community) Admit(ctx context.Context, persona protocol.ID) (RecordRef, 
 	return c.done(ctx, r, err)
 }
 
+// stays refuses for somebody who has nothing left to leave.
+func (c *Community) stays() error {
+	s, _, err := c.me()
+	if err != nil {
+		return err
+	}
+	switch s.View.Roll().Member(c.Persona()).Standing() {
+	case roll.Left:
+		return refuse("you have left it already, and where a share goes is said on leaving", "metastate status")
+	case roll.Expelled:
+		return refuse("you were expelled: there is nothing left to leave", "metastate why "+c.Persona().String())
+	}
+	return nil
+}
+
 // Leave ends this persona's membership. It needs nobody's consent.
 func (c *Community) Leave(ctx context.Context) (RecordRef, error) {
-	if _, _, err := c.me(); err != nil {
+	if err := c.stays(); err != nil {
 		return RecordRef{}, err
 	}
 	r, err := c.act(protocol.Leave, roll.LeaveBody{})
@@ -276,8 +291,11 @@ func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, 
 		return VoteReceipt{}, err
 	}
 	normal, err := method.Normal(p.Options, choice)
+	if names := s.candidates(p); err != nil && names != nil {
+		normal, err = c.candidate(method, p.Options, names, choice)
+	}
 	if err != nil {
-		return VoteReceipt{}, &Error{Code: "bad-choice", Exit: ExitUsage, Message: "this is no choice in this vote: " + err.Error(), Err: err}
+		return VoteReceipt{}, &Error{Code: "bad-choice", Exit: ExitUsage, Message: "this is no choice in this vote: " + err.Error(), Hint: "metastate propose show " + id.String(), Err: err}
 	}
 	r, err := c.write(protocol.Ballot, id, decision.BallotBody{Choice: string(normal)})
 	if err != nil {

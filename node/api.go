@@ -278,30 +278,6 @@ type RecallRequest struct {
 	In     []protocol.ID `json:"in,omitempty"`
 }
 
-// MotionList is every act that waits for endorsements.
-type MotionList struct {
-	Motions []Motion `json:"motions"`
-}
-
-// Motion is an act that waits for endorsements. Enough of either way carry it.
-type Motion struct {
-	Act       protocol.ID   `json:"act"`
-	Kind      string        `json:"kind"` // suspend, expel, appoint or recall
-	By        protocol.ID   `json:"by"`
-	Persona   *protocol.ID  `json:"persona"` // whom it is about
-	Office    string        `json:"office,omitempty"`
-	Out       []protocol.ID `json:"out,omitempty"`
-	In        []protocol.ID `json:"in,omitempty"`
-	Reason    string        `json:"reason,omitempty"`
-	Endorsers []protocol.ID `json:"endorsers"`
-	Endorsed  uint64        `json:"endorsed"` // by members
-	Needs     uint64        `json:"needs"`
-	Body      uint64        `json:"body"`      // by holders of the same office
-	BodyNeeds uint64        `json:"bodyNeeds"` // 0: that way is not open
-	Expires   *time.Time    `json:"expires"`
-	Final     bool          `json:"final"`
-}
-
 // ProposalRef names a proposal that was opened.
 type ProposalRef struct {
 	Proposal protocol.ID `json:"proposal"`
@@ -332,6 +308,8 @@ type Proposal struct {
 	Electorate uint64      `json:"electorate"`
 	MayVote    bool        `json:"mayVote"`
 	Voted      string      `json:"voted,omitempty"` // own choice as held
+
+	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
 }
 
 // VoteReceipt is what a voter gets.
@@ -356,6 +334,8 @@ type Tally struct {
 	Votes      map[string]uint64 `json:"votes"`
 	Rounds     []Round           `json:"rounds"`
 	Checkpoint *CheckpointRef    `json:"checkpoint"` // the closing one
+
+	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
 }
 
 // Round is one step of a count, in words.

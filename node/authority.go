@@ -133,7 +133,7 @@ func (c *Community) Motions() (MotionList, error) {
 	if err != nil {
 		return MotionList{}, err
 	}
-	out := MotionList{Motions: []Motion{}}
+	out := MotionList{Motions: []Motion{}, Names: map[string]string{}}
 	for id, m := range s.View.Roll().Motions() {
 		t := s.Final.Roll().Count(m)
 		e := Motion{
@@ -152,7 +152,9 @@ func (c *Community) Motions() (MotionList, error) {
 		default:
 			target := m.Target()
 			e.Persona, e.Reason = &target, m.Restrict.Reason
+			s.call(out.Names, target)
 		}
+		s.call(out.Names, slices.Concat(e.In, e.Out, e.Endorsers, []protocol.ID{e.By})...)
 		out.Motions = append(out.Motions, e)
 	}
 	slices.SortFunc(out.Motions, func(a, b Motion) int {
@@ -291,4 +293,29 @@ func (c *Community) bring(e roll.EvidenceBody) {
 	if _, err := c.act(protocol.Evidence, e); err != nil {
 		c.log.Warn("bringing evidence against a clerk", "cause", err)
 	}
+}
+
+// MotionList is every act that waits for endorsements.
+type MotionList struct {
+	Motions []Motion          `json:"motions"`
+	Names   map[string]string `json:"names"` // of the personas in them
+}
+
+// Motion is an act that waits for endorsements. Enough of either way carry it.
+type Motion struct {
+	Act       protocol.ID   `json:"act"`
+	Kind      string        `json:"kind"` // suspend, expel, appoint or recall
+	By        protocol.ID   `json:"by"`
+	Persona   *protocol.ID  `json:"persona"` // whom it is about
+	Office    string        `json:"office,omitempty"`
+	Out       []protocol.ID `json:"out,omitempty"`
+	In        []protocol.ID `json:"in,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Endorsers []protocol.ID `json:"endorsers"`
+	Endorsed  uint64        `json:"endorsed"` // by members
+	Needs     uint64        `json:"needs"`
+	Body      uint64        `json:"body"`      // by holders of the same office
+	BodyNeeds uint64        `json:"bodyNeeds"` // 0: that way is not open
+	Expires   *time.Time    `json:"expires"`
+	Final     bool          `json:"final"`
 }

@@ -106,6 +106,9 @@ func (n *Node) LeaveTo(ctx context.Context, ref string, req LeaveRequest) (Recor
 	if err != nil {
 		return RecordRef{}, err
 	}
+	if err := c.stays(); err != nil {
+		return RecordRef{}, err
+	}
 	_, m, err := c.me()
 	if err != nil {
 		return RecordRef{}, err

@@ -75,8 +75,11 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 			h.halt()
 			h.halt = func() {}
 		}
-		w.recalls()
+		act := w.recalls()
 		w.waits("new clerks", w.homes, func(h *home) bool { return slices.Equal(h.clerks(), []int{3, 4, 5, 6}) })
+		if why, err := w.homes[4].community().Why(act.String()); err != nil || why.Verdict != "stands" || why.Because[len(why.Because)-1].Rule == roll.RuleMotion {
+			t.Errorf("why the recall stands: %+v, %v", why, err)
+		}
 		v, err := checkpoint.ParseValue(w.lastCertificate(w.homes[0]).Value)
 		if err != nil || v.Era().IsZero() {
 			t.Error("the checkpoint names no recall: ", err)

@@ -287,6 +287,7 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	out := Proposal{
 		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class, Seats: p.Body.Seats, Act: actWords(p.Body.Act),
 		Phase: string(p.Phase), Final: final != nil, Options: p.Options, Electorate: p.Electorate, Opens: at(p.Opened),
+		Names: s.candidates(p),
 	}
 	if p.Opened != 0 {
 		out.Closes = at(p.Opened + p.Body.Voting)
@@ -370,6 +371,7 @@ func (c *Community) Tally(ref string) (Tally, error) {
 	out := Tally{
 		Proposal: id, Phase: string(p.Phase), Final: p.Result != nil, Electorate: p.Electorate, Counted: result.Counted,
 		Refused: p.Refused, Winners: append([]string{}, result.Winners...), Votes: map[string]uint64{}, Rounds: []Round{},
+		Names: s.candidates(p),
 	}
 	for _, v := range result.Votes {
 		out.Votes[v.Name] = v.N
@@ -387,22 +389,4 @@ func (c *Community) Tally(ref string) (Tally, error) {
 	}
 	out.Checkpoint = &closing
 	return out, nil
-}
-
-// actWords says what a decision does when it is in force.
-func actWords(a *decision.Act) string {
-	if a == nil {
-		return ""
-	}
-	switch a.Kind {
-	case decision.Elect:
-		return "elect " + a.Office
-	case decision.Amend:
-		return "amend the charter"
-	case decision.Pact:
-		return "a pact with " + a.Pact.With.Metastate.String()
-	case decision.Part:
-		return "end the pact " + a.Base.String()
-	}
-	return a.Kind + " " + a.Persona.String()
 }

@@ -138,8 +138,26 @@ func (s *Snapshot) since(w Why, r *protocol.Record) Why {
 			text += fmt.Sprintf(" Or %d who hold the same office: %d did.", t.BodyNeeds, t.Body)
 		}
 		w.Because = append(w.Because, protocol.Reason{Rule: roll.RuleMotion, Record: r.ID(), Text: text})
+	} else if w.Because[0].Rule == roll.RuleMotion {
+		w.Because[0].Text = "It needed more endorsements when it came."
+		w.Verdict, w.Because = "over", append(w.Because, s.outcome(r.ID()))
+		if w.Because[len(w.Because)-1].Rule != roll.RuleMotion {
+			w.Verdict = "stands"
+		}
 	}
 	return w
+}
+
+// outcome says what became of an act that waits no more.
+func (s *Snapshot) outcome(act protocol.ID) protocol.Reason {
+	for m := range s.View.Roll().Members() {
+		for _, cause := range m.Because {
+			if cause.Record == act {
+				return protocol.Reason{Rule: cause.Rule, Record: act, Text: roll.Words[cause.Rule]}
+			}
+		}
+	}
+	return protocol.Reason{Rule: roll.RuleMotion, Record: act, Text: "It waits no more: it lapsed, or there was nothing left for it to do, or what it did was long ago."}
 }
 
 // verdictsAt computes again what a final checkpoint made of its records.

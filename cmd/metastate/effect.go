@@ -71,8 +71,10 @@ func (e *effect) checkUntil(c *cobra.Command) error {
 	if e.until == "" {
 		return nil
 	}
-	if _, err := time.Parse(time.DateOnly, e.until); err != nil || e.pact == "" {
+	if day, err := time.Parse(time.DateOnly, e.until); err != nil || e.pact == "" {
 		return usage(c, "--pact-until is the day at whose begin the --pact ends, such as 2030-12-31")
+	} else if !day.After(time.Now()) {
+		return usage(c, "--pact-until has to be a day to come, such as 2030-12-31, not %s", e.until)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (a *app) forkCommand() *cobra.Command {
 		Use: "fork NAME", Short: "Found a metastate from the latest checkpoint of one",
 		Long: "Found a metastate from the latest checkpoint of one that you are a member of, with its\n" +
 			"charter or another. Who leaves that one for it takes standing and a share along:\n" +
-			"metastate join LINK, then metastate leave --to NAME",
+			"metastate join LINK, then metastate leave --metastate PARENT --to NAME",
 		Args: arguments(1, 1),
 	}
 	req := node.FoundRequest{}
@@ -65,7 +65,7 @@ func (a *app) forkCommand() *cobra.Command {
 		p.fields("metastate", v.Metastate.String(), "you are", v.Persona.String(), "parent", v.Parent.Metastate.String(),
 			"founded from", fmt.Sprintf("checkpoint %d, %s", v.Parent.Height, v.Parent.ID))
 		p.line("")
-		p.line("next: hand it over; who comes along runs: metastate join LINK, then metastate leave --to %s", quote(req.Name))
+		p.line("next: hand it over; who comes along runs: metastate join LINK, then metastate leave --metastate %s --to %s", v.Parent.Metastate, quote(req.Name))
 	})
 }
 

@@ -26,11 +26,14 @@ func commandsIn(root *cobra.Command) *regexp.Regexp {
 	return regexp.MustCompile(`(^|[ :;(])metastate (` + strings.Join(paths, "|") + `)\b`)
 }
 
+// byAnother marks a command for somebody else, on a node of their own.
+const byAnother = "the other side runs"
+
 // asTyped makes the commands in a text of ours work as they stand. Texts, the
 // node's too, name them as for one who gives neither --data nor --metastate; it
 // puts in what this person gave.
 func (a *app) asTyped(text string) string {
-	if a.commands == nil || strings.HasSuffix(text, " --help") { // help needs neither
+	if a.commands == nil || strings.HasSuffix(text, " --help") || strings.Contains(text, byAnother) { // help needs neither
 		return text
 	}
 	data := a.dataFlag(strings.Contains(text, "in another terminal"))

@@ -33,6 +33,7 @@ func TestCommandsAsTyped(t *testing.T) {
 		{inside: "X", text: "metastate list", want: "metastate list"},
 		{inside: "X", text: "metastate found NAME, or metastate join LINK", want: "metastate found NAME, or metastate join LINK"},
 		{inside: "X", text: "metastate status --metastate Y says how far it got", want: "metastate status --metastate Y says how far it got"},
+		{inside: "X", data: "/n", text: "ask again: the other side runs metastate roll prove", want: "ask again: the other side runs metastate roll prove"},
 		{inside: "X", data: "/n", text: "metastate propose list", want: "metastate propose list --data /n --metastate X"},
 	} {
 		t.Setenv("METASTATE_DATA", test.env)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol"
 )
 
 func (a *app) rollSuspendCommand() *cobra.Command {
@@ -66,10 +67,7 @@ func (a *app) rollMotionsCommand() *cobra.Command {
 	}, func(p *page, v node.MotionList) {
 		var rows [][]string
 		for _, m := range v.Motions {
-			about := m.Office
-			if m.Persona != nil {
-				about = m.Persona.String()
-			}
+			about := concerns(m, v.Names)
 			have := fmt.Sprintf("%d of %d", m.Endorsed, m.Needs)
 			if m.BodyNeeds > 0 {
 				have += fmt.Sprintf(", or %d of %d in office", m.Body, m.BodyNeeds)
@@ -78,4 +76,22 @@ func (a *app) rollMotionsCommand() *cobra.Command {
 		}
 		p.table("Nothing waits for endorsements.", []string{"ACT", "ABOUT", "ENDORSED", "LAPSES", "REASON", "RECORD"}, rows)
 	})
+}
+
+// concerns says whom a motion is about, by name where there is one.
+func concerns(m node.Motion, names map[string]string) string {
+	list := func(what string, ids []protocol.ID) string {
+		if len(ids) == 0 {
+			return ""
+		}
+		var text []string
+		for _, id := range ids {
+			text = append(text, id.String())
+		}
+		return what + strings.Join(called(text, names), ", ")
+	}
+	if m.Persona != nil {
+		return list("", []protocol.ID{*m.Persona})
+	}
+	return m.Office + list(": out ", m.Out) + list(": in ", m.In)
 }

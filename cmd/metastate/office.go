@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +29,24 @@ func (a *app) officeListCommand() *cobra.Command {
 			for _, h := range o.Holders {
 				held = append(held, h.Name)
 			}
-			rows = append(rows, []string{o.Office, strconv.FormatUint(o.Seats, 10), o.Term, orDash(strings.Join(held, ", "))})
+			rows = append(rows, []string{o.Office, strconv.FormatUint(o.Seats, 10), inOffice(o.Term), orDash(strings.Join(held, ", "))})
 		}
 		p.table("The charter has no offices.", []string{"OFFICE", "SEATS", "TERM", "HELD BY"}, rows)
 	})
+}
+
+// inOffice says how long an office is held, given as Go writes durations.
+func inOffice(s string) string {
+	switch d, err := time.ParseDuration(s); {
+	case err != nil:
+		return s
+	case d == 0:
+		return "until recalled"
+	case d%day == 0:
+		return fmt.Sprintf("%d days", d/day)
+	default:
+		return d.String()
+	}
 }
 
 func (a *app) officeAppointCommand() *cobra.Command {

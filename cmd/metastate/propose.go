@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,11 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	}, func(p *page, v node.ProposalRef) {
 		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
 		p.fields("proposal", v.Proposal.String(), "taken over by", strconv.Itoa(v.Sent)+" peers")
-		p.next("metastate vote cast %s --choice yes", v.Proposal)
+		choice := "yes"
+		if len(req.Options) > 0 {
+			choice = quote(req.Options[0])
+		}
+		p.next("metastate vote cast %s --choice %s", v.Proposal, choice)
 	})
 }
 
@@ -73,7 +78,7 @@ func (a *app) proposeListCommand() *cobra.Command {
 	}, func(p *page, v node.ProposalList) {
 		var rows [][]string
 		for _, q := range v.Proposals {
-			rows = append(rows, []string{q.Title, q.Phase, when(q.Closes), orDash(q.Voted), q.Proposal.String()})
+			rows = append(rows, []string{q.Title, q.Phase, when(q.Closes), orDash(called([]string{q.Voted}, q.Names)[0]), q.Proposal.String()})
 		}
 		p.table("There are no proposals. Open one with metastate propose open.",
 			[]string{"TITLE", "PHASE", "CLOSES", "YOUR VOTE", "PROPOSAL"}, rows)
@@ -94,13 +99,28 @@ func (a *app) proposeShowCommand() *cobra.Command {
 		p.fields(
 			"proposal", q.Proposal.String(), "by", q.Author.String(),
 			"method", q.Method, "class", q.Class, "effect", orDash(q.Act), "secret", yesNo(q.Secret), "phase", q.Phase,
-			"options", orDash(strings.Join(q.Options, ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
-			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(q.Voted),
+			"options", orDash(strings.Join(called(q.Options, q.Names), ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
+			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(called([]string{q.Voted}, q.Names)[0]),
 		)
 		if q.MayVote && q.Voted == "" {
 			p.next("metastate vote cast %s", q.Proposal)
 		}
 	})
+}
+
+// called puts names for those options that have one. Two of one name stay ids.
+func called(options []string, names map[string]string) []string {
+	times := map[string]int{}
+	for _, name := range names {
+		times[name]++
+	}
+	out := slices.Clone(options)
+	for i, o := range out {
+		if name := names[o]; times[name] == 1 {
+			out[i] = name
+		}
+	}
+	return out
 }
 
 func (a *app) proposeWhyCommand() *cobra.Command {

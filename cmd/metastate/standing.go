@@ -92,7 +92,7 @@ func (a *app) rollVerifyCommand() *cobra.Command {
 
 func checkStanding(file, known string) (v standing, err error) {
 	bad := func(err error) (standing, error) {
-		return v, &failure{Code: "proof-invalid", Exit: node.ExitVerify, Message: file + " is no sound proof of a standing: " + inWords(err.Error()), Hint: "ask for the file again: metastate roll prove"}
+		return v, &failure{Code: "proof-invalid", Exit: node.ExitVerify, Message: file + " is not the proof of a standing that is wanted: " + inWords(err.Error()), Hint: "ask for the file again: the other side runs metastate roll prove PERSONA --out FILE"}
 	}
 	f, err := openFile(file)
 	if err != nil {
@@ -112,7 +112,7 @@ func checkStanding(file, known string) (v standing, err error) {
 		return bad(err)
 	}
 	if known != "" && shown.Ref.ID.String() != known {
-		return bad(fmt.Errorf("its checkpoint is %s", shown.Ref.ID))
+		return bad(fmt.Errorf("it is sound, and of the checkpoint %s, not of %s", shown.Ref.ID, known))
 	}
 	v = standing{
 		Valid: true, Metastate: shown.Metastate, Persona: s.Persona, Offices: []string{}, AsOf: time.Unix(shown.AsOf, 0).UTC(),

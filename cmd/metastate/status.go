@@ -97,9 +97,12 @@ func showStatus(p *page, v httpapi.StatusList) {
 			"you are", s.Persona.String(),
 			"standing", s.Standing,
 			"peers", strconv.Itoa(s.Peers),
-			"checkpoint", fmt.Sprintf("%d, %s", s.Checkpoint.Height, orDash(s.Checkpoint.ID.String())),
-			"not yet final", fmt.Sprintf("%d records", s.Provisional),
-			"clerks", fmt.Sprintf("%d, of whom %d must sign and %d may be dishonest", s.Clerks.Count, s.Clerks.Quorum, s.Clerks.Faulty),
+		}
+		if !s.Checkpoint.ID.IsZero() { // none is held while joining
+			pairs = append(pairs,
+				"checkpoint", fmt.Sprintf("%d, %s", s.Checkpoint.Height, s.Checkpoint.ID),
+				"not yet final", fmt.Sprintf("%d records", s.Provisional),
+				"clerks", fmt.Sprintf("%d, of whom %d must sign and %d may be dishonest", s.Clerks.Count, s.Clerks.Quorum, s.Clerks.Faulty))
 		}
 		if s.History.From > 1 {
 			pairs = append(pairs, "history", fmt.Sprintf("from checkpoint %d on", s.History.From))

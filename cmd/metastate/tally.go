@@ -30,13 +30,13 @@ func (a *app) tallyCommand() *cobra.Command {
 			outcome = "none yet: the vote is not closed by a checkpoint"
 		}
 		p.fields(
-			"outcome", orDash(outcome), "winners", orDash(strings.Join(t.Winners, ", ")), "phase", t.Phase, "final", yesNo(t.Final),
+			"outcome", orDash(outcome), "winners", orDash(strings.Join(called(t.Winners, t.Names), ", ")), "phase", t.Phase, "final", yesNo(t.Final),
 			"electorate", strconv.FormatUint(t.Electorate, 10),
 			"counted", strconv.FormatUint(t.Counted, 10), "refused", strconv.FormatUint(t.Refused, 10),
 		)
 		var rows [][]string
 		for _, option := range slices.Sorted(maps.Keys(t.Votes)) {
-			rows = append(rows, []string{option, strconv.FormatUint(t.Votes[option], 10)})
+			rows = append(rows, []string{called([]string{option}, t.Names)[0], strconv.FormatUint(t.Votes[option], 10)})
 		}
 		if len(rows) > 0 {
 			p.line("")
