@@ -24,7 +24,7 @@ func TestExpelledClerkTakesUpNothing(t *testing.T) {
 		cast := w.homes[1]
 		who := cast.community().Persona()
 		act := w.homes[0].does(w.homes[0].community().Expel(w.ctx, who, "disrupts the meetings"))
-		for _, h := range w.homes[2:5] {
+		for _, h := range w.homes[2:townClerks] { // with them all the others in that office
 			w.waits("the act is known", []*home{h}, func(h *home) bool { return h.community().Snapshot().View.Roll().Motion(act) != nil })
 			h.does(h.community().EndorseAct(w.ctx, act))
 		}
