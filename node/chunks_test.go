@@ -4,9 +4,8 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/metastate-p2p/metastate/protocol/certificate"
-
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 

@@ -376,11 +376,7 @@ func (l *ledger) disputed() error {
 
 // namedDisputed are the kept lists that a value names.
 func (l *ledger) namedDisputed(v checkpoint.Value) (lists [][]byte) {
-	names := slices.Clone(v.Control.Chunks)
-	for _, s := range v.Subjects {
-		names = append(names, s.Chunks...)
-	}
-	for _, id := range names {
+	for id := range v.ChunkNames() {
 		if b, err := l.store.Private(privDisputedList + id.String()); err == nil {
 			lists = append(lists, b)
 		}

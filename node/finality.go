@@ -261,17 +261,6 @@ func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record
 	return recs, nil
 }
 
-func (l *ledger) chunk(id protocol.ID) []byte {
-	if b, ok := l.chunks.chunks[id]; ok {
-		return b
-	}
-	if b := l.storedChunk(id); b != nil || len(l.rivals) == 0 {
-		return b
-	}
-	b, _ := l.store.Private(privDisputedList + id.String())
-	return b
-}
-
 // storeCheckpoint makes a checkpoint durable, with records it covers that were
 // only pending here.
 func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value, next checkpoint.Next, recs []*protocol.Record) error {
@@ -352,48 +341,6 @@ func (l *ledger) hasWork() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.due()
-}
-
-// chunksOf are the lists that an encoded value names, as far as held.
-func (l *ledger) chunksOf(value []byte) (chunks [][]byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.namedChunks(value)
-}
-
-// namedChunks is chunksOf with mu held.
-func (l *ledger) namedChunks(value []byte) (chunks [][]byte) {
-	v, err := checkpoint.ParseValue(value)
-	if err != nil {
-		return nil
-	}
-	add := func(names []protocol.ID) {
-		for _, id := range names {
-			if b := l.chunk(id); b != nil {
-				chunks = append(chunks, b)
-			}
-		}
-	}
-	add(v.Control.Chunks)
-	for _, s := range v.Subjects {
-		add(s.Chunks)
-	}
-	return chunks
-}
-
-// addChunk keeps a list of ids, and takes in certificates that waited for it.
-func (l *ledger) addChunk(b []byte) error {
-	l.mu.Lock()
-	err := l.chunks.add(b)
-	moved := err == nil && l.retry()
-	if err == nil {
-		err = l.fillIn()
-	}
-	l.mu.Unlock()
-	if moved {
-		l.changed()
-	}
-	return err
 }
 
 // stopFinality keeps this node from following checkpoints, and says why.

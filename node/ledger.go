@@ -351,66 +351,6 @@ func (o overlay) Header(id protocol.ID) (protocol.Header, bool) {
 	return o.ledger.Header(id)
 }
 
-// write makes a record of this node's own: make is given the header filled in
-// with the author's chain, parents and checkpoint, and signs. The record is
-// durable when write returns.
-func (l *ledger) write(author protocol.ID, key identity.PublicKey, kind protocol.Kind, subject protocol.ID,
-	make func(protocol.Header) (*protocol.Record, error),
-) (*protocol.Record, error) {
-	l.mu.Lock()
-	r, err := l.compose(author, key, kind, subject, make)
-	l.mu.Unlock()
-	if err == nil {
-		l.changed()
-	}
-	return r, err
-}
-
-func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protocol.Kind, subject protocol.ID,
-	make func(protocol.Header) (*protocol.Record, error),
-) (*protocol.Record, error) {
-	h := protocol.Header{
-		Metastate: l.metastate, Kind: kind, Persona: author, Key: key,
-		Checkpoint: l.tip.Ref(), Subject: subject, Time: l.now().Unix(),
-	}
-	if subject.IsZero() {
-		l.link(&h)
-	} else {
-		h.Seq = l.nextBulk(author, subject)
-	}
-	r, err := make(h)
-	if err != nil {
-		return nil, err
-	}
-	var d delivery
-	if err := l.take([]*protocol.Record{r}, &d); err != nil {
-		return nil, err
-	}
-	if len(d.refused) > 0 {
-		return nil, &Error{Code: "refused", Exit: ExitRefused, Message: d.refused[0].err.Error(), Err: d.refused[0].err}
-	}
-	if d.taken == 0 {
-		return nil, &Error{Code: "refused", Exit: ExitRefused, Message: "the record repeats one that is held already"}
-	}
-	return r, nil
-}
-
-// nextBulk is the number of an author's next record in a subject.
-func (l *ledger) nextBulk(author, subject protocol.ID) uint64 {
-	var next uint64
-	if p := l.tip.State().Decisions().Poll(subject); p != nil {
-		if v, ok := p.Ballots.Get(author); ok {
-			next = v.Seq + 1
-		}
-	}
-	for _, o := range l.open {
-		if h := o.Header(); h.Subject == subject && h.Persona == author && h.Seq >= next {
-			next = h.Seq + 1
-		}
-	}
-	return next
-}
-
 // Snapshot is the metastate as this node sees it now.
 func (l *ledger) Snapshot() *Snapshot {
 	l.mu.Lock()

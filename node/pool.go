@@ -9,16 +9,13 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
 // Bounds on what waits, in bytes.
 const (
 	maxPending = 64 << 20
-	maxChunks  = 4 << 20
-	maxNamed   = 2048 // lists that values of one height name
-	waitCost   = 256  // of waiting for one thing, besides the record
+	waitCost   = 256 // of waiting for one thing, besides the record
 )
 
 // A pool holds verified records until what they wait for is held. It is
@@ -159,74 +156,4 @@ func (p *pool) remove(id protocol.ID) {
 	if w.height != 0 {
 		untie(p.heights, w.height, id)
 	}
-}
-
-// A chunkCache holds lists of ids until a certificate that names them is
-// stored. Those that a clerk's value names are kept for the height; others, which
-// any member can send, are few, and the oldest goes first. Its owner locks.
-type chunkCache struct {
-	chunks map[protocol.ID][]byte
-	named  map[protocol.ID]bool // by values of clerks
-	order  []cachedChunk        // those not named when they came
-	size   int                  // of those, in bytes
-}
-
-type cachedChunk struct {
-	id   protocol.ID
-	size int
-}
-
-// name has what a clerk's value names kept when it comes, or again.
-func (c *chunkCache) name(v checkpoint.Value) {
-	if c.named == nil {
-		c.named = map[protocol.ID]bool{}
-	}
-	add := func(ids []protocol.ID) {
-		for _, id := range ids {
-			if len(c.named) < maxNamed {
-				c.named[id] = true
-			}
-		}
-	}
-	add(v.Control.Chunks)
-	for _, s := range v.Subjects {
-		add(s.Chunks)
-	}
-}
-
-// over forgets what a height's values named, once it is final.
-func (c *chunkCache) over() {
-	for id := range c.named {
-		delete(c.chunks, id)
-	}
-	clear(c.named)
-}
-
-// add keeps a well-formed chunk.
-func (c *chunkCache) add(b []byte) error {
-	if _, err := checkpoint.ParseChunk(b); err != nil {
-		return err
-	}
-	id := protocol.Sum(b)
-	if _, ok := c.chunks[id]; ok {
-		return nil
-	}
-	if c.chunks == nil {
-		c.chunks = map[protocol.ID][]byte{}
-	}
-	c.chunks[id] = b
-	if c.named[id] {
-		return nil
-	}
-	c.order = append(c.order, cachedChunk{id, len(b)})
-	c.size += len(b)
-	for c.size > maxChunks {
-		old := c.order[0]
-		c.order = c.order[1:]
-		c.size -= old.size
-		if !c.named[old.id] {
-			delete(c.chunks, old.id)
-		}
-	}
-	return nil
 }

@@ -2,32 +2,17 @@ package node
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"iter"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/host"
-	libnet "github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
-	"github.com/libp2p/go-libp2p/p2p/security/noise"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
-
-	"github.com/metastate-p2p/metastate/identity"
-	"github.com/metastate-p2p/metastate/identity/vault"
 )
 
 // One person in two metastates is two strangers: no string of 16 bytes or more
@@ -192,86 +177,6 @@ func (s labelled) shared(with map[[window]byte]bool, public func([window]byte) b
 	}
 }
 
-const testPassphrase = "correct horse battery staple"
-
-// createVault makes a folder with a cheap vault and new keys.
-func createVault(dir string) error {
-	keys := &vault.Contents{Entropy: identity.GenerateEntropy()}
-	defer keys.Wipe()
-	return vault.Create(VaultPath(dir), []byte(testPassphrase), keys, vault.Params{MemoryKiB: vault.MinMemoryKiB, Passes: 1, Lanes: 1})
-}
-
-func folderConfig(dir string) Config {
-	return Config{
-		Dir: dir, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
-		Passphrase: func() ([]byte, error) { return []byte(testPassphrase), nil },
-	}
-}
-
-func openFolder(t *testing.T, tap *wiretap) *Node {
-	t.Helper()
-	cfg := folderConfig(newFolder(t))
-	cfg.underlay = tap.underlay
-	return mustOpen(t, cfg)
-}
-
-func mustOpen(t testing.TB, cfg Config) *Node {
-	t.Helper()
-	n, err := Open(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
-// await waits for a condition on a community, looked at after every change.
-func await(t testing.TB, c *Community, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for changed := c.Changed(); !ok(); changed = c.Changed() {
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s; status %+v", what, c.Status())
-		}
-	}
-}
-
-func isMember(c *Community) func() bool {
-	return func() bool { return c.Status().Standing == "member" }
-}
-
-// enterBy joins a node by an invite made at from.
-func enterBy(t testing.TB, n *Node, from *Community, name string) (*Community, string) {
-	t.Helper()
-	inv, err := from.CreateInvite(t.Context(), InviteRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := n.Join(t.Context(), JoinRequest{Link: inv.Link, As: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := n.lookup(m.Metastate)
-	await(t, c, name+" is a member", isMember(c))
-	return c, inv.Link
-}
-
-func foundAs(t testing.TB, n *Node, name, as string) *Community {
-	t.Helper()
-	m, err := n.Found(t.Context(), FoundRequest{Name: name, As: as})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.lookup(m.Metastate)
-}
-
 // live has a person join a metastate that a stranger founds, invite another
 // stranger, propose, vote, and see the result.
 func live(t *testing.T, tap *wiretap, person *Node, name string, people [3]string) *life {
@@ -403,79 +308,4 @@ func (l *life) addWire(tap *wiretap, hosts []string) (n int) {
 		}
 	}
 	return n
-}
-
-// gossiped leaves out the three nested lengths that begin a gossip message.
-// They follow from how many records a message happens to carry.
-func gossiped(b []byte) []byte {
-	rest, size := b, uint64(0)
-	for i := range 3 {
-		if i > 0 {
-			if len(rest) == 0 || rest[0] != 0x12 {
-				return b
-			}
-			rest = rest[1:]
-		}
-		n, k := binary.Uvarint(rest)
-		if k <= 0 || i == 0 && n != uint64(len(rest)-k) || i > 0 && n >= size {
-			return b
-		}
-		rest, size = rest[k:], n
-	}
-	return rest
-}
-
-// A wiretap makes hosts on TCP, and copies what they write to streams.
-type wiretap struct {
-	mu     sync.Mutex
-	writes map[string][][]byte // guarded by mu: by local peer id
-}
-
-func (w *wiretap) underlay(needs ...libp2p.Option) (host.Host, error) {
-	return libp2p.New(append(needs, libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
-		libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New), libp2p.Muxer(yamux.ID, tapMuxer{w}))...)
-}
-
-type tapMuxer struct{ tap *wiretap }
-
-func (m tapMuxer) NewConn(c net.Conn, server bool, scope libnet.PeerScope) (libnet.MuxedConn, error) {
-	local, ok := c.(interface{ LocalPeer() peer.ID })
-	if !ok {
-		return nil, fmt.Errorf("%T has no local peer", c)
-	}
-	mc, err := yamux.DefaultTransport.NewConn(c, server, scope)
-	return tapConn{mc, m.tap, local.LocalPeer().String()}, err
-}
-
-type tapConn struct {
-	libnet.MuxedConn
-	tap   *wiretap
-	local string
-}
-
-func (c tapConn) wrap(s libnet.MuxedStream, err error) (libnet.MuxedStream, error) {
-	if err != nil {
-		return nil, err
-	}
-	return tapStream{s, c}, nil
-}
-
-func (c tapConn) OpenStream(ctx context.Context) (libnet.MuxedStream, error) {
-	return c.wrap(c.MuxedConn.OpenStream(ctx))
-}
-
-func (c tapConn) AcceptStream() (libnet.MuxedStream, error) {
-	return c.wrap(c.MuxedConn.AcceptStream())
-}
-
-type tapStream struct {
-	libnet.MuxedStream
-	conn tapConn
-}
-
-func (s tapStream) Write(b []byte) (int, error) {
-	s.conn.tap.mu.Lock()
-	s.conn.tap.writes[s.conn.local] = append(s.conn.tap.writes[s.conn.local], bytes.Clone(b))
-	s.conn.tap.mu.Unlock()
-	return s.MuxedStream.Write(b)
 }

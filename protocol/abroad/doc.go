@@ -1,5 +1,6 @@
-// Package abroad is what a metastate knows of others (SPEC §5.10): the metastate
-// that it was founded from, and who came over from there.
+// Package abroad is what a metastate knows of others: the metastate that it was
+// founded from, who came over from there (SPEC §5.10), and with whom it has pacts
+// (SPEC §5.11).
 //
 // # Terms
 //
@@ -11,11 +12,13 @@
 //   - The split is who moved, and who of them has a share. The parent reads it
 //     off its roll ([Moved]), the fork off its claims ([State.Split]); once all
 //     have claimed these are equal.
+//   - A [Pact] is terms that two metastates decided, each by its own vote. It is in
+//     force once each is shown that the other has it.
 //
 // # Guarantees
 //
-// A claim is judged by the anchor in the final state, so no order of records
-// decides anything. An anchor moves on only along certificates that hold under
+// Whatever is brought is judged by what the final state knows, so no order of
+// records decides anything. An anchor moves on only along certificates that hold under
 // the clerks that it names, one change of clerks at a time. Whoever has the keys
 // of a quorum of clerks that it names can make up what the other metastate says:
 // that is what is trusted of another metastate, and no more.

@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
@@ -88,6 +89,24 @@ func (v Value) NewlyCovered(chunk func(name protocol.ID) []byte) ([]Covered, err
 		}
 	}
 	return out, nil
+}
+
+// ChunkNames are the names of all chunks that the value lists, control's first.
+func (v Value) ChunkNames() iter.Seq[protocol.ID] {
+	return func(yield func(protocol.ID) bool) {
+		for _, id := range v.Control.Chunks {
+			if !yield(id) {
+				return
+			}
+		}
+		for _, s := range v.Subjects {
+			for _, id := range s.Chunks {
+				if !yield(id) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func joinChunks(names []protocol.ID, chunk func(protocol.ID) []byte) (ids []protocol.ID, err error) {

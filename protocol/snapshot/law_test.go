@@ -268,7 +268,7 @@ func TestLawRestore(t *testing.T) {
 	})
 	t.Log(seen)
 	for _, what := range []string{"motion", "undecided", "voting", "closed", "suspended", "first", "another charter", "handover", "recovery", "recovered"} {
-		if seen[what] == 0 {
+		if seen[what] == 0 && !testing.Short() { // few histories, in short
 			t.Errorf("no history had %s", what)
 		}
 	}
