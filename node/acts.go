@@ -59,9 +59,12 @@ func (c *Community) hand(ctx context.Context, r *protocol.Record) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handOver)
 	defer cancel()
-	n, err := m.Push(ctx, p2p.Records, rep.seal(p2p.Records, r.Inner())...)
+	n, receipts, err := m.Push(ctx, p2p.Records, rep.seal(p2p.Records, r.Inner())...)
 	if err != nil {
 		c.log.Debug("handing a record over", "cause", err)
+	}
+	if len(receipts) > 0 {
+		rep.takeReceipts(r, receipts)
 	}
 	return n
 }
@@ -301,7 +304,9 @@ func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, 
 	if err != nil {
 		return VoteReceipt{}, err
 	}
-	return VoteReceipt{Receipt: r.ID().String(), Sent: c.hand(ctx, r)}, nil
+	out := VoteReceipt{Receipt: r.ID().String(), Sent: c.hand(ctx, r)}
+	out.Clerks, out.Receipts = c.book().receipts(id, r.ID())
+	return out, nil
 }
 
 // Sync exchanges with every connected peer what either lacks.

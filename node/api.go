@@ -312,15 +312,6 @@ type Proposal struct {
 	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
 }
 
-// VoteReceipt is what a voter gets.
-type VoteReceipt struct {
-	Receipt    string         `json:"receipt"` // the ballot's record id
-	Final      bool           `json:"final"`   // covered by a checkpoint
-	Sent       int            `json:"sent"`
-	Covered    bool           `json:"covered"`
-	Checkpoint *CheckpointRef `json:"checkpoint"` // that covers it
-}
-
 // Tally is the count of a poll.
 type Tally struct {
 	Proposal   protocol.ID       `json:"proposal"`

@@ -59,6 +59,7 @@ func (c *Community) keepBook() {
 		k.serve(r)
 		e.visit()
 		k.offerAgain()
+		k.seekReceipts(r)
 		select {
 		case <-c.ctx.Done():
 			return
@@ -76,6 +77,7 @@ type bookkeeper struct {
 	where []string        // own addresses, as announced
 	when  time.Time       // the last announcement
 	asked time.Time       // when peers were last asked about others
+	sent  time.Time       // when ballots were last looked for that clerks gave no receipt for
 }
 
 // announce spreads the own binding when there is news.

@@ -35,6 +35,7 @@ const (
 	privOrder        = "order"          // the order about a dispute that is being carried out
 	privOrders       = "orders/"        // those that were, by time
 	privAgain        = "again/"         // which record says again what one left behind said
+	privReceipt      = "receipt/"       // a clerk's receipt for an own ballot, by poll and the clerk's key
 )
 
 // A Community is one metastate on this node: its ledger, and the two presences

@@ -300,6 +300,7 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	for _, r := range recs {
 		l.settle(r)
 	}
+	l.dropReceipts(recs)
 	clear(l.needed)
 	l.chunks.over()
 	l.spend(recs, next.Verdicts)

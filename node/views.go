@@ -228,57 +228,6 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	return out
 }
 
-// Receipt is this persona's latest ballot in a poll.
-func (c *Community) Receipt(ref string) (VoteReceipt, error) {
-	s := c.Snapshot()
-	if s == nil {
-		return VoteReceipt{}, errNotYet()
-	}
-	id, err := s.proposal(ref)
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	v, ok := s.View.Decisions().Poll(id).Ballots.Get(c.Persona())
-	if !ok {
-		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "you have cast no ballot in this vote", Hint: "metastate vote cast " + ref + " --choice-stdin"}
-	}
-	return c.receipt(id, v.Ballot)
-}
-
-// CheckReceipt tells whether a ballot, named by its receipt, is covered.
-func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
-	s := c.Snapshot()
-	if s == nil {
-		return VoteReceipt{}, errNotYet()
-	}
-	id, err := protocol.ParseID(code)
-	if err != nil {
-		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
-	}
-	inner, err := c.store.Get(id)
-	if err != nil {
-		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "this node does not hold that ballot", Err: err, Hint: "metastate sync now, then try again"}
-	}
-	r, err := protocol.Parse(inner)
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	if r.Kind() != protocol.Ballot {
-		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "that record is not a ballot"}
-	}
-	return c.receipt(r.Header().Subject, id)
-}
-
-func (c *Community) receipt(poll, ballot protocol.ID) (VoteReceipt, error) {
-	out := VoteReceipt{Receipt: ballot.String()}
-	ref, ok, err := c.book().coveredAt(ballot)
-	if err != nil || !ok {
-		return out, err
-	}
-	out.Final, out.Covered, out.Checkpoint = true, true, &ref
-	return out, nil
-}
-
 // Tally is the count of a poll as it stands.
 func (c *Community) Tally(ref string) (Tally, error) {
 	s := c.Snapshot()

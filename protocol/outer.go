@@ -24,6 +24,7 @@ const (
 	ContentCheckpoint Content = 3 // a certificate with its chunks
 	ContentBinding    Content = 4 // a device's transport binding
 	ContentSnapshot   Content = 5 // a piece of a snapshot
+	ContentReceipt    Content = 6 // a clerk's receipt
 	outerMACSize              = 16
 	epochTagSize              = 8
 )

@@ -53,7 +53,8 @@ func (a *app) voteCastCommand() *cobra.Command {
 		if r.Sent == 0 && !r.Final {
 			p.line("No other node has it yet: keep this one running until another is connected.")
 		}
-		p.fields("receipt", r.Receipt, "final", yesNo(r.Final), "taken over by", strconv.Itoa(r.Sent)+" peers")
+		p.fields("receipt", r.Receipt, "final", yesNo(r.Final), "taken over by", strconv.Itoa(r.Sent)+" peers",
+			"clerks who signed that they hold it", strconv.Itoa(r.Clerks))
 		p.next("metastate vote check %s", r.Receipt)
 	})
 }
@@ -122,5 +123,10 @@ func showReceipt(p *page, r node.VoteReceipt) {
 	p.fields("receipt", r.Receipt, "held", "yes", "covered by a checkpoint", yesNo(r.Covered))
 	if r.Checkpoint != nil {
 		p.fields("checkpoint", fmt.Sprintf("%d, %s", r.Checkpoint.Height, r.Checkpoint.ID))
+		return
+	}
+	p.fields("clerks who signed that they hold it", strconv.Itoa(r.Clerks))
+	if len(r.Receipts) > 0 {
+		p.line("Should the vote be left out, what they signed shows people who held it: --json prints it.")
 	}
 }

@@ -40,6 +40,44 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
+// An answer to a push is empty, or receipts and nothing else.
+func TestTaken(t *testing.T) {
+	full := make([][]byte, MaxReceipts)
+	for i := range full {
+		full[i] = make([]byte, protocol.MaxReceipt+96)
+	}
+	for _, receipts := range [][][]byte{nil, {{1}}, full} {
+		b := appendTaken(nil, receipts)
+		if got, err := parseTaken(b); err != nil || len(got) != len(receipts) || len(b) > maxTaken {
+			t.Error(len(b), len(got), err)
+		}
+	}
+	for name, bad := range map[string][]byte{
+		"too many":     appendTaken(nil, append(full, []byte{1})),
+		"another kind": appendEnvelope(nil, Records, [][]byte{{1}}),
+		"none":         appendEnvelope(nil, Receipts, nil),
+		"trailing":     append(appendTaken(nil, full), 0),
+	} {
+		if got, err := parseTaken(bad); !errors.Is(err, ErrPeer) || got != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzTaken(f *testing.F) {
+	f.Add(appendTaken(nil, [][]byte{{1}, {2, 3}}))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		receipts, err := parseTaken(b)
+		switch {
+		case err != nil && (receipts != nil || !errors.Is(err, ErrPeer)):
+			t.Fatal(receipts, err)
+		case err == nil && (len(receipts) > MaxReceipts || !bytes.Equal(appendTaken(nil, receipts), b)):
+			t.Fatalf("taken: %x", b)
+		}
+	})
+}
+
 // The largest frame fits a message, and split never makes one that does not.
 func TestSplitFits(t *testing.T) {
 	for _, sizes := range [][]int{{MaxFrame}, {MaxFrame, MaxFrame, 1}, {30000, 30000, 30000}, {1, MaxFrame, 1}} {

@@ -69,7 +69,7 @@ func TestLoopback(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, arrived, "written before") // sync on connect
-			n, err := ms[1].Push(t.Context(), p2p.Records, rs[1].Add(plane, "pushed"))
+			n, _, err := ms[1].Push(t.Context(), p2p.Records, rs[1].Add(plane, "pushed"))
 			if err != nil || n != 1 || !rs[0].Has("pushed") {
 				t.Error(n, err)
 			}

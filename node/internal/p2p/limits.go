@@ -16,6 +16,8 @@ const (
 	MaxMessage = 64 << 10
 	// MaxFrames is the most frames a gossip or push message may hold.
 	MaxFrames = 512
+	// MaxReceipts is the most receipts that an answer to a push may hold.
+	MaxReceipts = 64
 
 	coalesceBytes  = 60 << 10 // a message is sent once it holds this much
 	maxQueuedBytes = 8 << 20  // frames waiting to be gossiped
@@ -52,7 +54,8 @@ const (
 	maxDials        = 8       // dials at once
 	maxRateEntries  = 1 << 12
 	sessionMemory   = 1 << 20
-	pushMemory      = 2 * MaxMessage
+	maxTaken        = 20 << 10 // the answer to a push: MaxReceipts of the largest
+	pushMemory      = 2*MaxMessage + maxTaken
 	knockMemory     = MaxKnock + MaxAnswer
 	handshakeFrame  = maxEpochs*32 + maxBinding + 256
 	reconcileFrame  = reconcile.MaxMessage

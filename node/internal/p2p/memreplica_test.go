@@ -34,6 +34,7 @@ type MemReplica struct {
 	certs    [][]byte
 	bindings map[string][]byte
 	seen     int // frames delivered, fresh or not
+	receipts int // how many it signs for one record, so to speak
 	onFresh  func(content []byte)
 }
 
@@ -185,6 +186,21 @@ func (r *MemReplica) Deliver(_ context.Context, _ string, kind Kind, frames [][]
 		}
 	}
 	return fresh, nil
+}
+
+// SignReceipts makes it a clerk that gives n receipts for a record.
+func (r *MemReplica) SignReceipts(n int) { r.receipts = n }
+
+func (r *MemReplica) Receipts(frames [][]byte) (out [][]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range frames {
+		content, _ := r.open(Records, f)
+		for range r.receipts {
+			out = append(out, r.epochs[0].Seal(protocol.ContentReceipt, content))
+		}
+	}
+	return out
 }
 
 func (r *MemReplica) open(kind Kind, f []byte) (content []byte, err error) {

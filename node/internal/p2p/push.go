@@ -13,25 +13,26 @@ import (
 
 const pushProtocol protocol.ID = "/metastate/push/1"
 
-// Frame types of /metastate/push/1: one message, one acknowledgement.
+// Frame types of /metastate/push/1: one message, one answer.
 const (
 	pushFrame byte = 1
-	pushTaken byte = 2
+	pushTaken byte = 2 // with the receipts of a clerk, or empty
 )
 
 // Push hands frames to every connected peer at once and waits until each has
 // taken them, failed, or ctx or 10 seconds have ended. It returns how many took
-// them all: 0 if no peer is connected. A peer takes frames when its Replica's
-// Deliver returned without error.
-func (m *Member) Push(ctx context.Context, kind Kind, frames ...[]byte) (acked int, err error) {
+// them all, 0 if no peer is connected, and the receipts that they answered with,
+// in outer form and as they came: at most [MaxReceipts] of a peer for a message.
+// A peer takes frames when its Replica's Deliver returned without error.
+func (m *Member) Push(ctx context.Context, kind Kind, frames ...[]byte) (acked int, receipts [][]byte, err error) {
 	if !m.life.enter() {
-		return 0, fmt.Errorf("p2p: pushing: %w", ErrClosed)
+		return 0, nil, fmt.Errorf("p2p: pushing: %w", ErrClosed)
 	}
 	defer m.life.wg.Done()
 	var msgs [][]byte
 	for _, f := range frames {
 		if len(f) == 0 || len(f) > MaxFrame {
-			return 0, fmt.Errorf("p2p: pushing: %w: frame of %d bytes, want 1 to %d", ErrTooBig, len(f), MaxFrame)
+			return 0, nil, fmt.Errorf("p2p: pushing: %w: frame of %d bytes, want 1 to %d", ErrTooBig, len(f), MaxFrame)
 		}
 	}
 	for _, part := range split(kind, frames) {
@@ -46,44 +47,73 @@ func (m *Member) Push(ctx context.Context, kind Kind, frames ...[]byte) (acked i
 	for _, p := range m.host.Network().Peers() {
 		wg.Go(func() {
 			m.meter.count(func(c *Metrics) { c.Push.Sent++ })
-			if m.pushTo(ctx, p, msgs) != nil {
+			got, err := m.pushTo(ctx, p, msgs)
+			if err != nil {
 				return
 			}
 			m.meter.count(func(c *Metrics) { c.Push.Acked++ })
 			mu.Lock()
 			acked++
+			receipts = append(receipts, got...)
 			mu.Unlock()
 		})
 	}
 	wg.Wait()
-	return acked, nil
+	return acked, receipts, nil
 }
 
-func (m *Member) pushTo(ctx context.Context, p peer.ID, msgs [][]byte) error {
+func (m *Member) pushTo(ctx context.Context, p peer.ID, msgs [][]byte) (receipts [][]byte, err error) {
 	for _, msg := range msgs {
 		s, err := m.host.NewStream(network.WithNoDial(ctx, "push"), p, pushProtocol)
 		if err != nil {
-			return fmt.Errorf("p2p: pushing: %w", err)
+			return nil, fmt.Errorf("p2p: pushing: %w", err)
 		}
-		err = pushOne(ctx, s, msg)
+		got, err := pushOne(ctx, s, msg)
 		if err != nil {
 			_ = s.Reset()
-			return err
+			return nil, err
 		}
+		receipts = append(receipts, got...)
 		_ = s.Close()
 	}
-	return nil
+	return receipts, nil
 }
 
-func pushOne(ctx context.Context, s network.Stream, msg []byte) error {
+func pushOne(ctx context.Context, s network.Stream, msg []byte) (receipts [][]byte, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer stop()
 	w := newWire(s)
 	if err := w.send(pushFrame, msg); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := w.expect(pushTaken, 0, pushTimeout)
-	return err
+	body, err := w.expect(pushTaken, maxTaken, pushTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return parseTaken(body)
+}
+
+// appendTaken writes the body of an answer to a push.
+func appendTaken(b []byte, receipts [][]byte) []byte {
+	if len(receipts) == 0 {
+		return b
+	}
+	return appendEnvelope(b, Receipts, receipts)
+}
+
+// parseTaken reads what appendTaken writes, at most maxTaken bytes.
+func parseTaken(body []byte) (receipts [][]byte, err error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	kind, receipts, err := parseMessage(body, MaxReceipts)
+	if err == nil && kind != Receipts {
+		err = fmt.Errorf("p2p: message: %w: an answer of kind %d", ErrPeer, kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return receipts, nil
 }
 
 // servePush takes one message. Nothing but its verdict and a full Deliver says
@@ -119,5 +149,9 @@ func (m *Member) servePush(ctx context.Context, s network.Stream) error {
 		return fmt.Errorf("p2p: serving push: %w", err)
 	}
 	m.meter.count(func(c *Metrics) { c.Push.Received++ })
-	return w.send(pushTaken, nil)
+	var receipts [][]byte
+	if kind == Records {
+		receipts = m.replica.Receipts(frames)
+	}
+	return w.send(pushTaken, appendTaken(nil, receipts))
 }

@@ -19,6 +19,7 @@ const (
 	Certificates = Kind(protocol.ContentCheckpoint)
 	Bindings     = Kind(protocol.ContentBinding)
 	Snapshots    = Kind(protocol.ContentSnapshot) // pieces; in sessions only
+	Receipts     = Kind(protocol.ContentReceipt)  // in answers to pushes only
 )
 
 // known reports whether messages of gossip may hold the kind.
@@ -70,6 +71,9 @@ type Replica interface {
 	// session ends too, but the peer is not to blame. The slices are the
 	// Replica's to keep.
 	Deliver(ctx context.Context, from string, kind Kind, frames [][]byte) (fresh int, err error)
+	// Receipts are those that this node, as a clerk, signs for pushed records it
+	// took, at most MaxReceipts, in outer form. None if there is nothing to sign.
+	Receipts(frames [][]byte) [][]byte
 
 	Store
 	Archive

@@ -179,7 +179,7 @@ func TestUnheardIsCountedAndSynced(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, 10*time.Second, "counted", func() bool { return w.members[0].Metrics().Loss.UnheardF == 1 })
-		if n, err := w.members[0].Push(t.Context(), p2p.Records, w.replicas[0].Add(plane, "lonely")); n != 0 || err != nil {
+		if n, _, err := w.members[0].Push(t.Context(), p2p.Records, w.replicas[0].Add(plane, "lonely")); n != 0 || err != nil {
 			t.Error("push to nobody:", n, err)
 		}
 		w.net.Partition(2, nil)
@@ -232,7 +232,7 @@ func TestPush(t *testing.T) {
 		defer w.close(t)
 		w.connected(t, 3)
 		f := w.replicas[0].Add(plane, "my vote")
-		n, err := w.members[0].Push(t.Context(), p2p.Records, f)
+		n, _, err := w.members[0].Push(t.Context(), p2p.Records, f)
 		if n != 3 || err != nil {
 			t.Fatal(n, err)
 		}
@@ -240,14 +240,44 @@ func TestPush(t *testing.T) {
 			t.Error("acknowledged but not held")
 		}
 		f[len(f)-1] ^= 1
-		if n, err := w.members[0].Push(t.Context(), p2p.Records, f); n != 0 || err != nil {
+		if n, _, err := w.members[0].Push(t.Context(), p2p.Records, f); n != 0 || err != nil {
 			t.Error("a frame with a bad MAC was acknowledged:", n, err)
 		}
-		if _, err := w.members[0].Push(t.Context(), p2p.Records, make([]byte, p2p.MaxFrame+1)); !errors.Is(err, p2p.ErrTooBig) {
+		if _, _, err := w.members[0].Push(t.Context(), p2p.Records, make([]byte, p2p.MaxFrame+1)); !errors.Is(err, p2p.ErrTooBig) {
 			t.Error(err)
 		}
 		if err := w.members[0].Publish(p2p.Records, make([]byte, p2p.MaxFrame+1)); !errors.Is(err, p2p.ErrTooBig) {
 			t.Error(err)
+		}
+	})
+}
+
+// Who pushes gets the receipts of clerks, and of nobody else; an answer with
+// more of them than there may be counts as none.
+func TestPushReceipts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 4)
+		defer w.close(t)
+		w.connected(t, 3)
+		w.replicas[1].SignReceipts(1)
+		w.replicas[2].SignReceipts(p2p.MaxReceipts)
+		f := w.replicas[0].Add(plane, "my vote")
+		n, receipts, err := w.members[0].Push(t.Context(), p2p.Records, f)
+		if n != 3 || len(receipts) != 1+p2p.MaxReceipts || err != nil {
+			t.Fatal(n, len(receipts), err)
+		}
+		for _, r := range receipts {
+			if w.replicas[0].Check(p2p.Receipts, r) != p2p.Accept {
+				t.Error("a receipt did not come as it was sent")
+			}
+		}
+		w.replicas[2].SignReceipts(p2p.MaxReceipts + 1)
+		if n, receipts, err := w.members[0].Push(t.Context(), p2p.Records, f); n != 2 || len(receipts) != 1 || err != nil {
+			t.Error(n, len(receipts), err)
+		}
+		b := p2p.NewMemReplica("a binding", secret).Bindings()[0]
+		if n, receipts, err := w.members[0].Push(t.Context(), p2p.Bindings, b); n != 3 || len(receipts) != 0 || err != nil {
+			t.Error("a receipt for what is no record:", n, len(receipts), err)
 		}
 	})
 }

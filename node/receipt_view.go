@@ -1,0 +1,98 @@
+package node
+
+import (
+	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+)
+
+// VoteReceipt is what a voter gets.
+type VoteReceipt struct {
+	Receipt    string         `json:"receipt"` // the ballot's record id
+	Final      bool           `json:"final"`   // covered by a checkpoint
+	Sent       int            `json:"sent"`
+	Covered    bool           `json:"covered"`
+	Checkpoint *CheckpointRef `json:"checkpoint"` // that covers it
+	Clerks     int            `json:"clerks"`     // other clerks in force who signed that they hold it; 0 once it is covered
+	Receipts   []ClerkReceipt `json:"receipts"`   // what clerks signed; none once it is covered
+}
+
+// ClerkReceipt is a clerk's word that it holds a ballot (SPEC §7.8).
+type ClerkReceipt struct {
+	Key    string `json:"key"`    // of the clerk's device
+	Height uint64 `json:"height"` // of the checkpoint that was the clerk's latest
+	Signed []byte `json:"signed"` // the receipt as it came
+}
+
+// Receipt is this persona's latest ballot in a poll.
+func (c *Community) Receipt(ref string) (VoteReceipt, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return VoteReceipt{}, errNotYet()
+	}
+	id, err := s.proposal(ref)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	v, ok := s.View.Decisions().Poll(id).Ballots.Get(c.Persona())
+	if !ok {
+		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "you have cast no ballot in this vote", Hint: "metastate vote cast " + ref + " --choice-stdin"}
+	}
+	return c.receipt(id, v.Ballot)
+}
+
+// CheckReceipt tells whether a ballot, named by its receipt, is covered.
+func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
+	s := c.Snapshot()
+	if s == nil {
+		return VoteReceipt{}, errNotYet()
+	}
+	id, err := protocol.ParseID(code)
+	if err != nil {
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
+	}
+	inner, err := c.store.Get(id)
+	if err != nil {
+		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "this node does not hold that ballot", Err: err, Hint: "metastate sync now, then try again"}
+	}
+	r, err := protocol.Parse(inner)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	if r.Kind() != protocol.Ballot {
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "that record is not a ballot"}
+	}
+	return c.receipt(r.Header().Subject, id)
+}
+
+func (c *Community) receipt(poll, ballot protocol.ID) (VoteReceipt, error) {
+	out := VoteReceipt{Receipt: ballot.String(), Receipts: []ClerkReceipt{}}
+	ref, ok, err := c.book().coveredAt(ballot)
+	if err != nil {
+		return out, err
+	}
+	if !ok {
+		out.Clerks, out.Receipts = c.book().receipts(poll, ballot)
+		return out, nil
+	}
+	out.Final, out.Covered, out.Checkpoint = true, true, &ref
+	return out, nil
+}
+
+// receipts are those kept for a ballot of this node's own, in the order of their
+// keys' text, and how many are of clerks in force.
+func (l *ledger) receipts(poll, ballot protocol.ID) (clerks int, list []ClerkReceipt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list = []ClerkReceipt{}
+	for _, key := range l.store.PrivateKeys(receiptKey(poll, identity.PublicKey{})) {
+		x := l.readReceipt(key)
+		if x.Record != ballot {
+			continue
+		}
+		list = append(list, ClerkReceipt{Key: x.Key.String(), Height: x.Height, Signed: x.Encode()})
+		if signs(l.tip, x.Key) {
+			clerks++
+		}
+	}
+	return clerks, list
+}
