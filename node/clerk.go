@@ -123,8 +123,9 @@ type heightDriver struct {
 	asked   []checkpoint.Judge
 	need    *checkpoint.NeedValue
 	timers  []*time.Timer
-	helped  map[uint64]time.Time // when the checkpoints of earlier heights were last sent, for who is behind
-	stuck   error                // why this node signs nothing more
+	callers map[int][]*checkpoint.Message // clerks at work on the height, while this one is not
+	helped  map[uint64]time.Time          // when the checkpoints of earlier heights were last sent, for who is behind
+	stuck   error                         // why this node signs nothing more
 }
 
 // turn does what there is to do and returns when to look again.
@@ -150,6 +151,7 @@ func (h *heightDriver) turn() time.Duration {
 	}
 	if h.machine == nil && (h.called(inputs) || h.mayBegin(tip)) {
 		h.begin(tip)
+		inputs = append(h.heard(), inputs...)
 	}
 	if h.machine == nil {
 		return h.nextLook()
@@ -209,7 +211,7 @@ func (h *heightDriver) reset(tip checkpoint.Tip, era protocol.ID) {
 		}
 	}
 	h.drop()
-	h.height, h.era = tip.Ref().Height+1, era
+	h.height, h.era, h.callers = tip.Ref().Height+1, era, map[int][]*checkpoint.Message{}
 }
 
 // drop ends the machine without leaving the height. It is taken up again from

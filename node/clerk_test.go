@@ -114,6 +114,43 @@ func TestWhatBeginsAHeight(t *testing.T) {
 	}
 }
 
+// Of four clerks one alone begins nothing, and is asked what it has; two do.
+func TestOneClerkBeginsNothing(t *testing.T) {
+	w := newRealm(t)
+	l := w.ledger()
+	var clerks []checkpoint.Clerk
+	var keys []identity.SigningKey
+	for i := range 4 {
+		keys = append(keys, identity.GenerateSigningKey())
+		clerks = append(clerks, checkpoint.Clerk{Persona: protocol.ID{byte(i + 1)}, Key: keys[i].Public()})
+	}
+	votes := func(i int) letter {
+		m, err := checkpoint.New(checkpoint.Config{
+			Metastate: l.metastate, Height: 2, Prev: l.tip.Ref().ID, Clerks: clerks, Signer: keys[i],
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Step(checkpoint.Start{})
+		m.Step(checkpoint.TimedOut{Step: checkpoint.StepPropose})
+		list := m.Messages()
+		return letter{in: checkpoint.Received{Message: list[len(list)-1]}}
+	}
+	h, _ := w.driver(l, w.device)
+	asked := 0
+	h.ahead = func() { asked++ }
+	h.reset(l.tip, protocol.ID{})
+	h.clerks = clerks
+	for range 3 {
+		if h.called([]letter{votes(0)}) || asked != 1 {
+			t.Errorf("one clerk begins a height; %d times asked", asked)
+		}
+	}
+	if !h.called([]letter{votes(1)}) {
+		t.Error("two clerks begin nothing")
+	}
+}
+
 // A clerk takes up what it signed before a restart, whatever it would say now,
 // and signs nothing where it can't tell what that was.
 func TestClerkResumes(t *testing.T) {

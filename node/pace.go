@@ -1,6 +1,8 @@
 package node
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -35,26 +37,74 @@ func (h *heightDriver) pause() time.Duration {
 	return time.Until(h.began.Add(gather))
 }
 
-// called reports whether another clerk is at work on this height, while this one
-// is not. Votes for the height before that come when it is decided, as some
-// always do, begin nothing: clerks would go through round after round with
-// nothing to cover, and be in the midst of one when there is.
+// called reports whether others are at work on this height, while this clerk is
+// not: more of them than may be dishonest, or one with a proposal that is good,
+// or one who contradicts itself, which is to be shown. One alone could keep all
+// in rounds with nothing to cover, whose timeouts grow, so that what is written
+// then would wait. Who calls alone may hold what this clerk lacks: it asks for
+// that. Votes for the height before that come when it is decided, as some always
+// do, begin nothing.
 func (h *heightDriver) called(inputs []letter) (here bool) {
+	faulty, _ := checkpoint.Quorum(len(h.clerks))
 	for _, l := range inputs {
 		msg, ok := l.in.(checkpoint.Received)
 		if !ok {
 			continue
 		}
-		switch at := msg.Message.Header().Height; {
-		case at == h.height:
-			here = true
-		case at < h.height:
-			h.help(at)
-		default:
+		switch at := msg.Message.Header(); {
+		case at.Height < h.height:
+			h.help(at.Height)
+		case at.Height > h.height:
 			h.ahead()
+		case at.Era != h.era:
+		default:
+			if len(h.callers) < faulty && h.callers[at.Clerk] == nil {
+				h.ahead()
+			}
+			here = h.calls(msg.Message) || len(h.callers) > faulty || h.isGood(msg.Message) || here
 		}
 	}
 	return here
+}
+
+// calls notes a message of this height, and reports whether its clerk said
+// something else before.
+func (h *heightDriver) calls(m *checkpoint.Message) (contradicts bool) {
+	at := m.Header()
+	said := h.callers[at.Clerk]
+	for _, o := range said {
+		was := o.Header()
+		if was.Kind == at.Kind && was.Round == at.Round {
+			contradicts = contradicts || was != at
+		}
+	}
+	if len(said) < maxSaid && !slices.ContainsFunc(said, func(o *checkpoint.Message) bool { return o.Header() == at }) {
+		h.callers[at.Clerk] = append(said, m)
+	}
+	return contradicts
+}
+
+// maxSaid is how many messages of a clerk are kept before a height begins here.
+const maxSaid = 16
+
+// heard are the messages that came before the height began.
+func (h *heightDriver) heard() (list []letter) {
+	for _, clerk := range slices.Sorted(maps.Keys(h.callers)) {
+		for _, m := range h.callers[clerk] {
+			list = append(list, letter{in: checkpoint.Received{Message: m}})
+		}
+	}
+	clear(h.callers)
+	return list
+}
+
+// isGood reports whether a message proposes what this clerk would vote for.
+func (h *heightDriver) isGood(m *checkpoint.Message) bool {
+	if m.Header().Kind != checkpoint.KindProposal {
+		return false
+	}
+	ok, known := h.ledger.judge(m.ProposedValue(), true, h.began)
+	return ok && known
 }
 
 // mayBegin reports whether a checkpoint is worth making now.

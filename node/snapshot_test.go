@@ -200,7 +200,7 @@ func TestSnapshotPieces(t *testing.T) {
 		"nothing":      nil,
 		"no bytes":     piece{name, 0, 1, nil}.encode(),
 		"beyond":       piece{name, 1, 1, []byte{1}}.encode(),
-		"over the cap": piece{name, 0, 2 << 20, []byte{1}}.encode(),
+		"over the cap": piece{name, 0, 9 << 20, []byte{1}}.encode(),
 		"overflow":     piece{name, ^uint64(0), 9, []byte{1}}.encode(),
 		"a large head": piece{protocol.ID{}, 0, maxHead + 1, []byte{1}}.encode(),
 		"too large":    piece{name, 0, 1 << 20, make([]byte, maxPiece+1)}.encode(),

@@ -20,7 +20,7 @@ const (
 	// MaxChunk is the largest chunk of more than one leaf.
 	MaxChunk = 256 << 10
 	// MaxLeaf is the largest chunk of one leaf.
-	MaxLeaf = 1 << 20
+	MaxLeaf = 8 << 20
 
 	maxTrees   = 1 << 16
 	maxCharter = 1 << 16
