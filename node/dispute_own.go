@@ -93,7 +93,7 @@ func (l *ledger) sayAgain(old *protocol.Record, key identity.Signer) (*protocol.
 	} else {
 		h.Seq = l.nextBulk(h.Persona, h.Subject)
 	}
-	r, err := protocol.SignAgain(old, h, key)
+	r, err := protocol.SignAgain(old, h, nil, key)
 	if err != nil {
 		return nil, err
 	}

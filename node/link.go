@@ -118,7 +118,7 @@ func ReadLink(text string) (LinkInfo, error) {
 	}
 	out := LinkInfo{Metastate: l.Metastate, Expires: l.Expires, Uses: l.Uses}
 	for _, b := range l.Bootstraps {
-		out.Lobbies = append(out.Lobbies, LobbyInfo{b.Peer, b.Addrs})
+		out.Lobbies = append(out.Lobbies, LobbyInfo(b))
 	}
 	return out, nil
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -84,16 +83,9 @@ func (l *ledger) renewed(key identity.Signer) (out []*protocol.Record) {
 // final and the chain it goes on, so that it can't lapse for another's sake.
 // Where it names records that were signed anew, it names those. Caller holds mu.
 func (l *ledger) again(r *protocol.Record, key identity.Signer, anew map[protocol.ID]protocol.ID) (*protocol.Record, error) {
-	body, err := protocol.Body[verbatim](r)
-	if err != nil {
-		return nil, err
-	}
-	for was, is := range anew { // a link is its bytes, of one length
-		body = bytes.ReplaceAll(body, was[:], is[:])
-	}
 	return l.compose(r.Header().Persona, key.Public(), r.Kind(), protocol.ID{}, func(h protocol.Header) (*protocol.Record, error) {
 		h.Parents = slices.Clone(l.tip.Frontier()[:min(len(l.tip.Frontier()), protocol.MaxParents)])
-		n, err := protocol.Sign(h, body, r.Carried(), key)
+		n, err := protocol.SignAgain(r, h, anew, key)
 		if err != nil {
 			return nil, err
 		}
@@ -102,18 +94,6 @@ func (l *ledger) again(r *protocol.Record, key identity.Signer, anew map[protoco
 		}
 		return n, nil
 	})
-}
-
-// A verbatim body is encoded as it was.
-type verbatim []byte
-
-// MarshalCBOR returns the bytes.
-func (v verbatim) MarshalCBOR() ([]byte, error) { return v, nil }
-
-// UnmarshalCBOR keeps the bytes, which were checked when the record was parsed.
-func (v *verbatim) UnmarshalCBOR(b []byte) error {
-	*v = slices.Clone(b)
-	return nil
 }
 
 func lapsedKey(record protocol.ID) string { return privLapsed + record.String() }

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,12 +129,17 @@ func Sign(h Header, body any, carried []*Record, signers ...identity.Signer) (*R
 }
 
 // SignAgain makes a record that says what r does, in another place or as of
-// another checkpoint: h is its header, with r's kind, author and co-signers.
-func SignAgain(r *Record, h Header, signers ...identity.Signer) (*Record, error) {
+// another checkpoint: h is its header, with r's kind, author and co-signers. Where
+// its body names a record that anew has another for, it names that.
+func SignAgain(r *Record, h Header, anew map[ID]ID, signers ...identity.Signer) (*Record, error) {
 	if h.Kind != r.Kind() || h.Persona != r.header.Persona || len(signers) != 1+len(h.Cosigners) || signers[0].Public() != h.Key {
 		return nil, fmt.Errorf("protocol: signing %s again: the header is another's", h.Kind)
 	}
-	return sign(h, r.body, r.carried, signers)
+	body := r.body
+	for was, is := range anew { // a link is its bytes, of one length
+		body = bytes.ReplaceAll(body, was[:], is[:])
+	}
+	return sign(h, body, r.carried, signers)
 }
 
 func sign(h Header, body []byte, carried []*Record, signers []identity.Signer) (*Record, error) {
