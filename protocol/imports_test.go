@@ -40,6 +40,7 @@ var layers = [][]string{
 	{"node/internal/p2p"},
 	{"node/internal/p2p/p2psim"},
 	{"node"},
+	{"node/nodetest"},
 	{"node/httpapi"},
 	{"cmd/...", "examples/..."},
 }
