@@ -142,8 +142,8 @@ func (f *fold) recall(r *protocol.Record) (RecallBody, protocol.Verdict) {
 		}
 	}
 	for _, c := range body.In {
-		if d := f.Base.Device(c.Key); !f.Base.Member(c.Persona).Voice() || d == nil || d.Persona != c.Persona {
-			return body, noPower(r, "Successors are members, each with a device of theirs.")
+		if d := f.Base.Device(c.Key); !f.Base.Member(c.Persona).Voice() || !d.Live(f.AsOf) || d.Persona != c.Persona {
+			return body, noPower(r, "Successors are members, each with a device of theirs that is neither revoked, forked nor expired.")
 		}
 	}
 	if uint64(len(body.In)) > office.Seats {
