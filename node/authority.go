@@ -119,8 +119,11 @@ func (c *Community) endorse(ctx context.Context, act protocol.ID) (RecordRef, er
 // motionAbout is the waiting act about a persona that most have endorsed.
 func (s *Snapshot) motionAbout(persona protocol.ID, kinds ...protocol.Kind) (act protocol.ID, ok bool) {
 	best := 0
+	target := s.View.Roll().Member(persona)
 	for id, m := range s.View.Roll().Motions() {
-		if m.Target() == persona && slices.Contains(kinds, m.Kind) && len(m.Endorsers) > best {
+		// Who is gone is not suspended, and who was expelled not expelled again.
+		moot := target != nil && (m.Kind == protocol.Suspend && target.Removed() || m.Kind == protocol.Expel && target.Standing() == roll.Expelled)
+		if m.Target() == persona && slices.Contains(kinds, m.Kind) && !moot && len(m.Endorsers) > best {
 			act, best = id, len(m.Endorsers)
 		}
 	}
@@ -229,6 +232,11 @@ func (c *Community) Recall(ctx context.Context, req RecallRequest) (RecordRef, e
 	}
 	slices.SortFunc(body.Out, protocol.ID.Compare)
 	body.Out = slices.Compact(body.Out)
+	for _, p := range body.Out {
+		if h := s.View.Roll().Member(p); (h == nil || !h.Holds(req.Office)) && !c.book().isContested() {
+			return RecordRef{}, refuse("one of those to lose the office does not hold it", "metastate office list")
+		}
+	}
 	for _, p := range req.In {
 		key, ok := s.Final.Roll().FirstDevice(p, s.Final.AsOf())
 		if !ok {

@@ -135,7 +135,7 @@ func (l *ledger) errHistory(height uint64, err error) error {
 		return &Error{
 			Code: noHistory, Exit: ExitNotFound, Err: err,
 			Message: fmt.Sprintf("this node began with checkpoint %d, and does not hold all of checkpoint %d", l.Began(), height),
-			Hint:    "what this node did not prune comes in the background, by sync: metastate status says how far it has come",
+			Hint:    "unless it runs with --history never or pruned it, the past comes in the background, by sync: metastate status says how far it has come",
 		}
 	}
 	return storeError(err)

@@ -190,7 +190,8 @@ func writeWords(path string, words [identity.WordCount]string) error {
 // showWords prints words in numbered columns, as they are copied to paper.
 func showWords(p *page, words []string) {
 	p.line("Write these %d words down in this order, on paper, and keep them away from this computer.", len(words))
-	p.line("They are you: whoever has them can act as you, and without them a lost vault is lost for good.")
+	p.line("They are you: whoever has them can act as you. They alone do not bring memberships back in this version:")
+	p.line("keep a copy of the vault file and its passphrase, too.")
 	p.line("They are not shown again.")
 	p.line("")
 	const across = 4
