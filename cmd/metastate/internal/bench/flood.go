@@ -53,6 +53,6 @@ func flood(ctx context.Context, o Options, r *report) (err error) {
 	r.figure("floodPerSecond", "requests to join that came to a lobby, all but a few declined unread", "1/s", float64(o.Records)/time.Since(start).Seconds())
 	r.figure("floodRead", "of them read", "", float64(out.Answered+out.Refused))
 	r.barred("floodRecords", fmt.Sprintf("records and checkpoints that %d requests left", o.Records), "", "0", left)
-	r.barred("floodMegabytes", "heap that they left in use", "MB", "≤ 16", (heap()-before)/1e6)
+	r.barred("floodMegabytes", "heap that they left in use", "MB", "≤ 16", max(0, heap()-before)/1e6)
 	return nil
 }
