@@ -53,10 +53,7 @@ func (t Tip) Covered(subject protocol.ID) merkle.Set {
 	if subject.IsZero() {
 		return t.control
 	}
-	if p := t.state.Decisions().Poll(subject); p != nil {
-		return p.Covered
-	}
-	return merkle.Set{}
+	return t.state.Decisions().Covered(subject)
 }
 
 // Covers reports whether the checkpoint or one before it covers r.

@@ -41,6 +41,8 @@ type State struct {
 	firsts merkle.Map[firstVote] // of entrenched changes, by the new charter's id
 	timers roll.Timers           // when phases end, by proposal
 	closed []protocol.ID         // polls that the last step closed, rising
+
+	final map[protocol.ID]merkle.Set // their covered sets; nothing is covered there any more
 }
 
 // A firstVote is a change of an entrenched article that waits for the second.
@@ -73,6 +75,18 @@ func (s State) Polls() iter.Seq[*Poll] {
 func (s State) NextDeadline() (int64, bool) {
 	at, _, ok := s.timers.Next()
 	return at, ok
+}
+
+// Covered is the set of covered records of a poll that is open, or that the last
+// step closed.
+func (s State) Covered(poll protocol.ID) merkle.Set {
+	if set, ok := s.final[poll]; ok {
+		return set
+	}
+	if p := s.Poll(poll); p != nil {
+		return p.Covered
+	}
+	return merkle.Set{}
 }
 
 // JustClosed are the polls that the last step closed, rising.
@@ -126,7 +140,7 @@ type Outcome struct {
 // ballot covered by the checkpoint that closes its poll counts.
 func Apply(b Batch) Outcome {
 	f := &fold{Batch: b, s: b.Base}
-	f.s.closed = nil
+	f.s.closed, f.s.final = nil, nil
 	f.cover()
 	f.proposals()
 	ballots := map[protocol.ID][]*protocol.Record{} // by poll
@@ -152,16 +166,10 @@ func Apply(b Batch) Outcome {
 }
 
 // cover adds the step's records to the covered sets of polls that are open in
-// the base, whatever is made of them. Of polls that the step before closed
-// nothing is covered any more.
+// the base, whatever is made of them.
 func (f *fold) cover() {
 	if f.Provisional {
 		return
-	}
-	for _, id := range f.Base.closed {
-		p := *f.s.Poll(id)
-		p.Covered = merkle.Set{}
-		f.s = f.s.put(&p)
 	}
 	sets := map[protocol.ID]merkle.Set{}
 	for _, r := range f.Bulk {
@@ -318,6 +326,10 @@ func (f *fold) close(p *Poll, class charter.Class) {
 	}
 	result.Height = f.Step.Height
 	p.Result = result
+	if f.s.final == nil {
+		f.s.final = map[protocol.ID]merkle.Set{}
+	}
+	f.s.final[p.Proposal], p.Covered = p.Covered, merkle.Set{}
 	i, _ := slices.BinarySearchFunc(f.s.closed, p.Proposal, protocol.ID.Compare)
 	f.s.closed = slices.Insert(slices.Clone(f.s.closed), i, p.Proposal)
 	p.Because = append(slices.Clone(p.Because), protocol.Cause{Rule: RuleClosed, Record: p.Proposal})
