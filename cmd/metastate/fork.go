@@ -22,35 +22,11 @@ func (a *app) forkCommand() *cobra.Command {
 			"metastate join LINK, then metastate leave --metastate PARENT --to NAME",
 		Args: arguments(1, 1),
 	}
-	req := node.FoundRequest{}
-	var file string
-	f := c.Flags()
-	f.StringVar(&req.Template, "template", "", "charter to begin with in place of the parent's: metastate charter templates lists them")
-	f.StringVar(&file, "charter", "", "file of a charter of your own, in YAML")
-	f.StringVar(&req.As, "as", founderName, "what you are called there")
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if strings.TrimSpace(args[0]) == "" {
-			return usage(c, "the name is empty: %s", c.UseLine())
-		}
-		if err := oneOf(c, "template", "charter"); err != nil {
-			return err
-		}
-		if err := checkAs(c, req.As); err != nil {
-			return err
-		}
-		if req.Template != "" {
-			if _, err := builtIn(req.Template); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	req := founding(c, "charter to begin with in place of the parent's: metastate charter templates lists them")
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (v node.Forked, err error) {
-		req.Name = args[0]
-		if file != "" {
-			if req.Charter, _, err = readCharter(file); err != nil {
-				return v, err
-			}
+		req, err := req.read(args[0])
+		if err != nil {
+			return v, err
 		}
 		return unlocking(a, func(pass []byte) (node.Forked, error) {
 			req.Passphrase = pass

@@ -16,18 +16,18 @@ import (
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
 
-func (a *app) foundCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use: "found NAME", Short: "Found a metastate",
-		Long: "Found a metastate, with the charter of a template or one of your own:\n" +
-			"metastate charter templates union prints one to begin from.",
-		Args: arguments(1, 1),
-	}
-	req := node.FoundRequest{}
-	var file string
+// foundingFlags are what a metastate is founded with.
+type foundingFlags struct {
+	node.FoundRequest
+	file string // of a charter
+}
+
+// founding gives a command the flags and the checks of founding a metastate.
+func founding(c *cobra.Command, template string) *foundingFlags {
+	req := new(foundingFlags)
 	f := c.Flags()
-	f.StringVar(&req.Template, "template", "", "charter to begin with: metastate charter templates lists them (default union)")
-	f.StringVar(&file, "charter", "", "file of a charter of your own, in YAML")
+	f.StringVar(&req.Template, "template", "", template)
+	f.StringVar(&req.file, "charter", "", "file of a charter of your own, in YAML")
 	f.StringVar(&req.As, "as", founderName, "what you are called there")
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if strings.TrimSpace(args[0]) == "" {
@@ -46,14 +46,30 @@ func (a *app) foundCommand() *cobra.Command {
 		}
 		return nil
 	}
+	return req
+}
+
+// read takes in the name and the charter's file, and returns the request.
+func (f *foundingFlags) read(name string) (req node.FoundRequest, err error) {
+	f.Name = name
+	if f.file != "" {
+		f.Charter, _, err = readCharter(f.file)
+	}
+	return f.FoundRequest, err
+}
+
+func (a *app) foundCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "found NAME", Short: "Found a metastate",
+		Long: "Found a metastate, with the charter of a template or one of your own:\n" +
+			"metastate charter templates union prints one to begin from.",
+		Args: arguments(1, 1),
+	}
+	req := founding(c, "charter to begin with: metastate charter templates lists them (default union)")
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Membership, error) {
-		req.Name = args[0]
-		if file != "" {
-			text, _, err := readCharter(file)
-			if err != nil {
-				return node.Membership{}, err
-			}
-			req.Charter = text
+		req, err := req.read(args[0])
+		if err != nil {
+			return node.Membership{}, err
 		}
 		m, err := unlocking(a, func(pass []byte) (node.Membership, error) {
 			req.Passphrase = pass
