@@ -130,9 +130,7 @@ func TestRecallRacesTheClerks(t *testing.T) {
 			return st.Provisional == 0 && st.Checkpoint == w.homes[0].community().Status().Checkpoint
 		})
 		theirs, ours := w.homes[:3], w.homes[3:]
-		w.mu.Lock()
-		w.side = []int{0, 0, 0, 1, 1, 1, 1}
-		w.mu.Unlock()
+		w.parts(0, 0, 0, 1, 1, 1, 1)
 		height := w.homes[0].community().Status().Checkpoint.Height
 		if _, err := w.homes[0].community().Propose(w.ctx, ProposeRequest{Title: "Us", ClosesIn: time.Hour}); err != nil {
 			t.Fatal(err)
@@ -140,9 +138,7 @@ func TestRecallRacesTheClerks(t *testing.T) {
 		w.waits("a checkpoint of theirs", theirs, func(h *home) bool { return h.titled("Us") })
 		w.recalls()
 		w.waits("new clerks", ours, func(h *home) bool { return slices.Equal(h.clerks(), []int{3, 4, 5, 6}) })
-		w.mu.Lock()
-		w.side = make([]int, 7)
-		w.mu.Unlock()
+		w.parts()
 		w.waits("they stopped", theirs, func(h *home) bool { return h.community().Status().Trouble != "" })
 		for _, h := range theirs {
 			if n := len(h.community().store.PrivateKeys(privDisputed)); n < 1 {

@@ -103,6 +103,14 @@ func (h *home) reaches(to *home) bool {
 	return h.side[h.i] == h.side[to.i]
 }
 
+// parts puts each home on the side named for it; the homes not named are on side 0.
+func (w *town) parts(sides ...int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.side)
+	copy(w.side, sides)
+}
+
 // draw is a random number below n.
 func (w *town) draw(n int) int {
 	w.mu.Lock()

@@ -62,10 +62,9 @@ func newSplit(t *testing.T, seed uint64) *split {
 		if h.community().Snapshot().Ref != s.common {
 			t.Fatalf("home %d is not where others are", i)
 		}
-		if w.side[i] = []int{0, 1, 0, 1, 0, 0, 1, 1}[i]; w.side[i] == 0 {
-			s.a = append(s.a, h)
-		}
 	}
+	w.parts(0, 1, 0, 1, 0, 0, 1, 1)
+	s.a = []*home{w.homes[0], w.homes[2], w.homes[4], w.homes[5]}
 	s.x, s.y = s.proposes(4, "x"), s.proposes(6, "y")
 	w.forge(w.homes[4], 0, 1, 2)
 	w.forge(w.homes[6], 0, 1, 3)
@@ -74,9 +73,7 @@ func newSplit(t *testing.T, seed uint64) *split {
 	w.waits("it is heard of", w.homes[4:5], func(h *home) bool { return h.community().Snapshot().Open[s.z] != nil })
 	w.forge(w.homes[4], 0, 1, 2)
 	w.waits("another", s.a, func(h *home) bool { return h.community().Snapshot().Ref.Height == s.common.Height+2 })
-	w.mu.Lock()
-	w.side = make([]int, len(w.homes))
-	w.mu.Unlock()
+	w.parts()
 	w.waits("all stopped", w.homes, func(h *home) bool { return h.community().Status().Trouble != "" })
 	return s
 }
