@@ -7,7 +7,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -78,13 +77,9 @@ func (c *city) renew(n *cityNode) {
 		n.spread(p2p.Records, r.Inner())
 	}
 	for _, r := range lapsed {
-		var what lapse
-		b, err := l.store.Private(lapsedKey(r.ID()))
-		if err == nil {
-			err = dagcbor.Unmarshal(b, &what)
-		}
-		if err != nil || what.Again.IsZero() {
-			c.t.Errorf("%v: a %s of node %d is not signed anew: %q, %v", c.clock(), r.Kind(), n.i, what.Why, err)
+		what, _ := l.lapseOf(r.ID())
+		if what.Again.IsZero() {
+			c.t.Errorf("%v: a %s of node %d is not signed anew: %q", c.clock(), r.Kind(), n.i, what.Why)
 		}
 		for i := range c.deeds {
 			if c.deeds[i].id == r.ID() {

@@ -28,13 +28,12 @@ const (
 	privBinding      = "binding/"       // a peer's signed binding, by device
 	privVotes        = "agree/"         // what a clerk signed, by height
 	privEvidence     = "evidence/"      // two messages of a clerk that can't both be honest
-	privLapsed       = "lapsed/"        // what became of an own record that can't become final, by its id
+	privLapsed       = "lapsed/"        // what became of an own record that can't become final here, by its id
 	privDisputed     = "disputed/"      // a certificate of another branch than this node follows, one that stopped finality first
 	privDisputedList = "disputed-list/" // a list of ids that such a certificate names
 	privLeft         = "left/"          // marks such a certificate as left behind by order
 	privOrder        = "order"          // the order about a dispute that is being carried out
 	privOrders       = "orders/"        // those that were, by time
-	privAgain        = "again/"         // which record says again what one left behind said
 	privReceipt      = "receipt/"       // a clerk's receipt for an own ballot, by poll and the clerk's key
 )
 

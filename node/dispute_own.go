@@ -9,6 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -76,8 +77,7 @@ func (l *ledger) sharedUpTo(height uint64) map[protocol.ID]bool {
 func (l *ledger) sayAgain(old *protocol.Record, key identity.Signer) (*protocol.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mark := privAgain + old.ID().String()
-	if _, err := l.store.Private(mark); !errors.Is(err, store.ErrNotFound) {
+	if _, err := l.store.Private(lapsedKey(old.ID())); !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	if body, err := protocol.Body[roll.EndorseBody](old); err == nil && old.Kind() == protocol.Endorse {
@@ -100,7 +100,11 @@ func (l *ledger) sayAgain(old *protocol.Record, key identity.Signer) (*protocol.
 	if err := l.tip.State().Receive(r, l); err != nil {
 		return nil, err
 	}
-	marks := map[string][]byte{mark: []byte(r.ID().String())}
+	mark, err := dagcbor.Marshal(lapse{At: h.Time, Kind: old.Kind(), Again: r.ID(), Left: true})
+	if err != nil {
+		return nil, err
+	}
+	marks := map[string][]byte{lapsedKey(old.ID()): mark}
 	if err := l.store.Commit(store.Batch{Items: itemsOf([]*protocol.Record{r}), Private: marks}); err != nil {
 		return nil, storeError(err)
 	}
@@ -120,20 +124,20 @@ func (l *ledger) takeShed(key identity.PublicKey) (list []*protocol.Record) {
 	}
 	shed := l.shed
 	l.shed = nil
-	origin := map[string]string{}
-	for _, k := range l.store.PrivateKeys(privAgain) {
-		if b, err := l.store.Private(k); err == nil {
-			origin[string(b)] = k[len(privAgain):]
+	marks := l.lapseMarks()
+	origin := map[protocol.ID]protocol.ID{} // of what says a record again: that record
+	for id, what := range marks {
+		if !what.Again.IsZero() {
+			origin[what.Again] = id
 		}
 	}
 	for _, r := range shed {
-		if _, err := l.store.Private(lapsedKey(r.ID())); err == nil || r.Header().Key != key {
+		if mark, ok := marks[r.ID()]; ok && !mark.Left || r.Header().Key != key {
 			continue
 		}
 		held := false
-		for at, ok := origin[r.ID().String()]; ok && !held; at, ok = origin[at] {
-			id, err := protocol.ParseID(at)
-			held = err == nil && (l.sets[protocol.ID{}].Has(id) || l.sets[r.Header().Subject].Has(id))
+		for id, ok := origin[r.ID()]; ok && !held; id, ok = origin[id] {
+			held = l.sets[protocol.ID{}].Has(id) || l.sets[r.Header().Subject].Has(id)
 		}
 		if !held {
 			list = append(list, r)

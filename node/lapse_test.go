@@ -62,6 +62,10 @@ func TestOldRecordsAreSignedAnew(t *testing.T) {
 	if d := w.deliver(other, old); len(d.refused) != 1 || !errors.Is(d.refused[0].err, state.ErrRefused) {
 		t.Errorf("taken too late: %+v", d)
 	}
+	// That it was said again on a branch left since does not speak for this one.
+	if err := mine.note(old.ID(), lapse{At: mine.now().Unix(), Again: next.ID(), Left: true}); err != nil || len(mine.lapses()) != 0 {
+		t.Errorf("the person is told %+v, %v", mine.lapses(), err)
+	}
 	anew := mine.renewed(w.device)
 	if len(anew) != 2 || len(mine.renewed(w.device)) != 0 {
 		t.Fatalf("%d are signed anew", len(anew))

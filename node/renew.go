@@ -12,12 +12,14 @@ import (
 )
 
 // A lapse is what became of a record of this device that can't become final any
-// more, because it waited too long or rested on what can't either.
+// more, because it waited too long or rested on what can't either, or because
+// the node left the branch that holds it.
 type lapse struct {
 	At    int64         `cbor:"at"` // unix seconds
 	Kind  protocol.Kind `cbor:"kind"`
 	Again protocol.ID   `cbor:"again,omitzero"` // the record that says the same anew
 	Why   string        `cbor:"why,omitempty"`  // there is none, in words
+	Left  bool          `cbor:"left,omitempty"` // with the branch; elsewhere it may yet become final
 }
 
 // interrupted stands until the outcome is known.
@@ -50,7 +52,7 @@ func (l *ledger) renewed(key identity.Signer) (out []*protocol.Record) {
 	anew := map[protocol.ID]protocol.ID{} // what they are now
 	slices.SortFunc(list, func(a, b *protocol.Record) int { return cmp.Compare(a.Header().Seq, b.Header().Seq) })
 	for _, r := range list {
-		if _, err := l.store.Private(lapsedKey(r.ID())); err == nil {
+		if mark, ok := l.lapseOf(r.ID()); ok && !mark.Left {
 			continue // by an earlier run
 		}
 		what := lapse{At: l.now().Unix(), Kind: r.Kind(), Why: interrupted}
@@ -106,6 +108,27 @@ func (l *ledger) note(record protocol.ID, what lapse) error {
 	return l.store.PutPrivate(lapsedKey(record), b)
 }
 
+// lapseOf is the mark of a record, if it has one.
+func (l *ledger) lapseOf(record protocol.ID) (what lapse, ok bool) {
+	b, err := l.store.Private(lapsedKey(record))
+	return what, err == nil && dagcbor.Unmarshal(b, &what) == nil
+}
+
+// lapseMarks are all marks, by record.
+func (l *ledger) lapseMarks() map[protocol.ID]lapse {
+	marks := map[protocol.ID]lapse{}
+	for _, key := range l.store.PrivateKeys(privLapsed) {
+		id, err := protocol.ParseID(key[len(privLapsed):])
+		if err != nil {
+			continue
+		}
+		if what, ok := l.lapseOf(id); ok {
+			marks[id] = what
+		}
+	}
+	return marks
+}
+
 // Bounds on what a status says about records that lapsed.
 const (
 	shownLapses = 16
@@ -116,14 +139,12 @@ const (
 // newest first.
 func (l *ledger) lapses() []LapsedRecord {
 	out := []LapsedRecord{}
-	for _, key := range l.store.PrivateKeys(privLapsed) {
-		var what lapse
-		b, err := l.store.Private(key)
-		if err != nil || dagcbor.Unmarshal(b, &what) != nil || l.now().Sub(time.Unix(what.At, 0)) > lapsesShown {
+	for id, what := range l.lapseMarks() {
+		if what.Left || l.now().Sub(time.Unix(what.At, 0)) > lapsesShown {
 			continue
 		}
 		out = append(out, LapsedRecord{
-			Record: key[len(privLapsed):], At: time.Unix(what.At, 0).UTC(), Kind: string(what.Kind), Again: what.Again, Why: what.Why,
+			Record: id.String(), At: time.Unix(what.At, 0).UTC(), Kind: string(what.Kind), Again: what.Again, Why: what.Why,
 		})
 	}
 	slices.SortFunc(out, func(a, b LapsedRecord) int {
