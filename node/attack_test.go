@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
@@ -118,7 +119,7 @@ func TestNothingFromTheFutureIsCovered(t *testing.T) {
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	lists, err := checkpoint.SplitChunks([]protocol.ID{junk.ID()})
+	lists, err := certificate.SplitChunks([]protocol.ID{junk.ID()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/reconcile"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -16,7 +17,7 @@ import (
 // before it.
 type base struct {
 	tip  checkpoint.Tip
-	cert checkpoint.Certificate
+	cert certificate.Certificate
 }
 
 func (b *base) height() uint64 { return b.tip.Ref().Height }

@@ -2,7 +2,7 @@ package node
 
 import (
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 const (
@@ -31,7 +31,7 @@ func (l *ledger) chunksOf(value []byte) (chunks [][]byte) {
 
 // namedChunks is chunksOf with mu held.
 func (l *ledger) namedChunks(value []byte) (chunks [][]byte) {
-	v, err := checkpoint.ParseValue(value)
+	v, err := certificate.ParseValue(value)
 	if err != nil {
 		return nil
 	}
@@ -74,7 +74,7 @@ type cachedChunk struct {
 }
 
 // name has what a clerk's value names kept when it comes, or again.
-func (c *chunkCache) name(v checkpoint.Value) {
+func (c *chunkCache) name(v certificate.Value) {
 	if c.named == nil {
 		c.named = map[protocol.ID]bool{}
 	}
@@ -95,7 +95,7 @@ func (c *chunkCache) over() {
 
 // add keeps a well-formed chunk.
 func (c *chunkCache) add(b []byte) error {
-	if _, err := checkpoint.ParseChunk(b); err != nil {
+	if _, err := certificate.ParseChunk(b); err != nil {
 		return err
 	}
 	id := protocol.Sum(b)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
 func chunkOf(t *testing.T, n uint64) []byte {
@@ -16,7 +15,7 @@ func chunkOf(t *testing.T, n uint64) []byte {
 		binary.BigEndian.PutUint64(ids[i][:], n)
 		binary.BigEndian.PutUint64(ids[i][8:], uint64(i))
 	}
-	list, err := checkpoint.SplitChunks(ids)
+	list, err := certificate.SplitChunks(ids)
 	if err != nil || len(list) != 1 {
 		t.Fatal(err, len(list))
 	}
@@ -31,9 +30,9 @@ func TestNamedChunksStay(t *testing.T) {
 	if err := c.add(early); err != nil { // before the value that names it
 		t.Fatal(err)
 	}
-	c.name(checkpoint.Value{
-		Control:  checkpoint.Control{Chunks: []protocol.ID{protocol.Sum(early)}},
-		Subjects: []checkpoint.Subject{{Chunks: []protocol.ID{protocol.Sum(late)}}},
+	c.name(certificate.Value{
+		Control:  certificate.Control{Chunks: []protocol.ID{protocol.Sum(early)}},
+		Subjects: []certificate.Subject{{Chunks: []protocol.ID{protocol.Sum(late)}}},
 	})
 	if err := c.add(late); err != nil {
 		t.Fatal(err)

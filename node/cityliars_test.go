@@ -9,7 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -355,12 +355,12 @@ func (c *city) staleCertificates(from *cityNode) {
 		c.t.Fatal(err)
 	}
 	says := protocol.Statement{Kind: protocol.AgreePrecommit, Height: v.Height, Value: protocol.Sum(next.Encoded), ValidRound: -1}
-	own := checkpoint.Signature{
-		Clerk: uint8(slices.IndexFunc(tip.Clerks(), func(k checkpoint.Clerk) bool { return k.Persona == from.community().Persona() })),
+	own := certificate.Signature{
+		Clerk: uint8(slices.IndexFunc(tip.Clerks(), func(k certificate.Clerk) bool { return k.Persona == from.community().Persona() })),
 		Sig:   from.community().key.Sign(says.Bytes(l.metastate)),
 	}
-	for _, forged := range []checkpoint.Certificate{
-		{Value: next.Encoded, Signatures: []checkpoint.Signature{own}},
+	for _, forged := range []certificate.Certificate{
+		{Value: next.Encoded, Signatures: []certificate.Signature{own}},
 		{Value: next.Encoded, Signatures: last.Signatures},
 		{Value: branch, Signatures: last.Signatures},
 	} {

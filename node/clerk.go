@@ -12,6 +12,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
@@ -114,12 +115,12 @@ type heightDriver struct {
 	ctx     context.Context
 	machine *checkpoint.Machine
 	height  uint64
-	era     protocol.ID        // the recall under which it works, zero if there is none
-	clerks  []checkpoint.Clerk // who agree
-	began   time.Time          // of the height here
-	paced   time.Time          // when a machine was last begun
-	sent    time.Time          // own messages, last
-	tries   uint64             // broadcasts so far, in this run from a random start
+	era     protocol.ID         // the recall under which it works, zero if there is none
+	clerks  []certificate.Clerk // who agree
+	began   time.Time           // of the height here
+	paced   time.Time           // when a machine was last begun
+	sent    time.Time           // own messages, last
+	tries   uint64              // broadcasts so far, in this run from a random start
 	asked   []checkpoint.Judge
 	need    *checkpoint.NeedValue
 	timers  []*time.Timer
@@ -170,7 +171,7 @@ func (h *heightDriver) turn() time.Duration {
 
 func (h *heightDriver) isClerk() bool {
 	key := h.device.Public()
-	return slices.ContainsFunc(h.clerks, func(c checkpoint.Clerk) bool { return c.Key == key })
+	return slices.ContainsFunc(h.clerks, func(c certificate.Clerk) bool { return c.Key == key })
 }
 
 // muted reports whether this clerk signs nothing because its store was rebuilt
@@ -343,7 +344,7 @@ func (h *heightDriver) accuse(e checkpoint.Evidence) {
 	}
 }
 
-func (h *heightDriver) decided(cert checkpoint.Certificate) {
+func (h *heightDriver) decided(cert certificate.Certificate) {
 	h.machine = nil
 	if err := h.ledger.finalise(cert); err != nil {
 		h.log.Error("a checkpoint that was decided could not be taken in; trying again", "height", h.height, "cause", err)

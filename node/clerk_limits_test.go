@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
@@ -18,7 +19,7 @@ func TestUnsavedVoteIsNotSent(t *testing.T) {
 	for name, broken := range map[string]bool{"whole store": false, "broken store": true} {
 		l := w.ledger()
 		h, sent := w.driver(l, w.device)
-		clerks := []checkpoint.Clerk{{Persona: protocol.ID{1}, Key: w.device.Public()}, {Persona: protocol.ID{2}, Key: identity.GenerateSigningKey().Public()}}
+		clerks := []certificate.Clerk{{Persona: protocol.ID{1}, Key: w.device.Public()}, {Persona: protocol.ID{2}, Key: identity.GenerateSigningKey().Public()}}
 		m, err := checkpoint.New(checkpoint.Config{Metastate: l.metastate, Height: 2, Prev: l.tip.Ref().ID, Clerks: clerks, Signer: w.device})
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +178,7 @@ func TestFinalIsStored(t *testing.T) {
 	a := w.next(l, l.tip, time.Now().Unix(), z) // other clerks have the third rival
 	b := w.next(l, a.Tip, time.Now().Unix())
 	one, two := w.decided(l.tip, w.device, a.Encoded), w.decided(a.Tip, w.device, b.Encoded)
-	if err := l.finalise(checkpoint.Certificate{Value: []byte{0xff}}); err == nil {
+	if err := l.finalise(certificate.Certificate{Value: []byte{0xff}}); err == nil {
 		t.Error("junk is taken")
 	}
 	_ = l.finalise(two)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
@@ -77,7 +78,7 @@ func TestWhatBeginsAHeight(t *testing.T) {
 		}
 		m, err := checkpoint.New(checkpoint.Config{
 			Metastate: l.metastate, Height: height, Prev: v.Prev, Signer: other,
-			Clerks: []checkpoint.Clerk{{Persona: w.b.inception.ID(), Key: other.Public()}},
+			Clerks: []certificate.Clerk{{Persona: w.b.inception.ID(), Key: other.Public()}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -118,11 +119,11 @@ func TestWhatBeginsAHeight(t *testing.T) {
 func TestOneClerkBeginsNothing(t *testing.T) {
 	w := newRealm(t)
 	l := w.ledger()
-	var clerks []checkpoint.Clerk
+	var clerks []certificate.Clerk
 	var keys []identity.SigningKey
 	for i := range 4 {
 		keys = append(keys, identity.GenerateSigningKey())
-		clerks = append(clerks, checkpoint.Clerk{Persona: protocol.ID{byte(i + 1)}, Key: keys[i].Public()})
+		clerks = append(clerks, certificate.Clerk{Persona: protocol.ID{byte(i + 1)}, Key: keys[i].Public()})
 	}
 	votes := func(i int) letter {
 		m, err := checkpoint.New(checkpoint.Config{
@@ -247,7 +248,7 @@ func TestClerkReadsItsOwnLetters(t *testing.T) {
 	stranger := identity.GenerateSigningKey()
 	m, err := checkpoint.New(checkpoint.Config{
 		Metastate: l.metastate, Height: 2, Prev: l.tip.Ref().ID, Signer: stranger,
-		Clerks: []checkpoint.Clerk{{Persona: w.b.inception.ID(), Key: stranger.Public()}},
+		Clerks: []certificate.Clerk{{Persona: w.b.inception.ID(), Key: stranger.Public()}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -35,8 +36,8 @@ func newDisputes() disputes {
 // A rival is a certificate off this node's branch that those who could sign
 // after the checkpoint before it stand behind.
 type rival struct {
-	checkpoint.Certificate
-	value checkpoint.Value
+	certificate.Certificate
+	value certificate.Value
 	tip   *checkpoint.Tip // what it leads to; nil until its records are held
 	fault error           // why it does not follow from its records
 	left  bool            // by order of the person: it stops nothing
@@ -47,7 +48,7 @@ var errStopped = errors.New("node: finality has stopped")
 
 // leftBehind reports whether a certificate is of a branch that the person gave
 // up, or follows one. What a roll's majority chose is looked at all the same.
-func (l *ledger) leftBehind(id protocol.ID, v checkpoint.Value) bool {
+func (l *ledger) leftBehind(id protocol.ID, v certificate.Value) bool {
 	if rv := l.rivals[id]; rv != nil {
 		return rv.left
 	}
@@ -88,7 +89,7 @@ func (l *ledger) onBranch(height uint64, id protocol.ID) bool {
 
 // forkOf is the height of the last checkpoint of this node's branch before a
 // value, if all between are kept.
-func (l *ledger) forkOf(v checkpoint.Value) (height uint64, ok bool) {
+func (l *ledger) forkOf(v certificate.Value) (height uint64, ok bool) {
 	for {
 		if l.onBranch(v.Height-1, v.Prev) {
 			return v.Height - 1, true
@@ -122,7 +123,7 @@ func (l *ledger) parted() (height uint64, ok bool) {
 // compare checks a certificate for a height that is final here already. Another
 // value there, if it holds, stops the node, which keeps both: clerks signed
 // twice, or the roll had recalled those whom this node followed.
-func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error {
+func (l *ledger) compare(cert certificate.Certificate, v certificate.Value) error {
 	if l.onBranch(v.Height, cert.ID()) {
 		return nil
 	}
@@ -166,7 +167,7 @@ func (l *ledger) compare(cert checkpoint.Certificate, v checkpoint.Value) error 
 // stands checks that those who could sign a value did, and returns who they are:
 // the clerks that the checkpoint before it names, or with a recall the successors
 // that its step puts in.
-func (l *ledger) stands(cert checkpoint.Certificate, v checkpoint.Value) (clerks []checkpoint.Clerk, err error) {
+func (l *ledger) stands(cert certificate.Certificate, v certificate.Value) (clerks []certificate.Clerk, err error) {
 	before := l.rivals[v.Prev]
 	switch {
 	case !v.Era().IsZero():
@@ -187,7 +188,7 @@ func (l *ledger) stands(cert checkpoint.Certificate, v checkpoint.Value) (clerks
 
 // recompute applies a value off this node's branch, and the records that it
 // newly covers, to the checkpoint before it.
-func (l *ledger) recompute(v checkpoint.Value) (next checkpoint.Next, recs []*protocol.Record, err error) {
+func (l *ledger) recompute(v certificate.Value) (next checkpoint.Next, recs []*protocol.Record, err error) {
 	base, err := l.baseOf(v)
 	if err != nil {
 		return next, nil, err
@@ -201,7 +202,7 @@ func (l *ledger) recompute(v checkpoint.Value) (next checkpoint.Next, recs []*pr
 
 // baseOf is the tip before a value. It costs a replay: who forges certificates
 // gets one now and then.
-func (l *ledger) baseOf(v checkpoint.Value) (checkpoint.Tip, error) {
+func (l *ledger) baseOf(v certificate.Value) (checkpoint.Tip, error) {
 	if before := l.rivals[v.Prev]; before != nil && before.tip != nil {
 		return *before.tip, nil
 	}
@@ -235,7 +236,7 @@ func (l *ledger) besides(id protocol.ID) *protocol.Record {
 }
 
 // dispute stops finality over a certificate, which is kept. Caller holds mu.
-func (l *ledger) dispute(cert checkpoint.Certificate, v checkpoint.Value, why error) *rival {
+func (l *ledger) dispute(cert certificate.Certificate, v certificate.Value, why error) *rival {
 	l.trouble, l.snap = why, nil
 	l.alarm = min(v.Height, l.tip.Ref().Height)
 	l.log.Error("finality stopped", "cause", why)
@@ -248,7 +249,7 @@ func (l *ledger) dispute(cert checkpoint.Certificate, v checkpoint.Value, why er
 }
 
 // keepBeside makes a certificate durable beside this node's branch.
-func (l *ledger) keepBeside(cert checkpoint.Certificate) error {
+func (l *ledger) keepBeside(cert certificate.Certificate) error {
 	for _, w := range l.keeping(cert) {
 		if err := w(); err != nil {
 			return err
@@ -258,7 +259,7 @@ func (l *ledger) keepBeside(cert checkpoint.Certificate) error {
 }
 
 // keeping are the writes that keep a certificate, after the lists that it names.
-func (l *ledger) keeping(cert checkpoint.Certificate) (list []write) {
+func (l *ledger) keeping(cert certificate.Certificate) (list []write) {
 	for _, b := range l.namedChunks(cert.Value) {
 		list = append(list, func() error { return l.store.PutPrivate(privDisputedList+protocol.Sum(b).String(), b) })
 	}
@@ -267,7 +268,7 @@ func (l *ledger) keeping(cert checkpoint.Certificate) (list []write) {
 
 // witness keeps what a ledger that stopped is shown of other branches, so that
 // its person can choose.
-func (l *ledger) witness(cert checkpoint.Certificate, v checkpoint.Value) error {
+func (l *ledger) witness(cert certificate.Certificate, v certificate.Value) error {
 	next := l.tip.Ref().Height + 1
 	switch {
 	case l.onBranch(v.Height, cert.ID()), l.rivals[cert.ID()] != nil, len(l.rivals) >= maxRivals:
@@ -339,11 +340,11 @@ func (l *ledger) disputed() error {
 		if err != nil {
 			continue
 		}
-		cert, err := checkpoint.ParseCertificate(b)
+		cert, err := certificate.ParseCertificate(b)
 		if err != nil {
 			continue
 		}
-		v, err := checkpoint.ParseValue(cert.Value)
+		v, err := certificate.ParseValue(cert.Value)
 		if err != nil || l.onBranch(v.Height, cert.ID()) {
 			continue
 		}
@@ -375,7 +376,7 @@ func (l *ledger) disputed() error {
 }
 
 // namedDisputed are the kept lists that a value names.
-func (l *ledger) namedDisputed(v checkpoint.Value) (lists [][]byte) {
+func (l *ledger) namedDisputed(v certificate.Value) (lists [][]byte) {
 	for id := range v.ChunkNames() {
 		if b, err := l.store.Private(privDisputedList + id.String()); err == nil {
 			lists = append(lists, b)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/store"
@@ -163,11 +164,11 @@ func (l *ledger) restore(height uint64, id protocol.ID) error {
 	if err != nil {
 		return storeError(err)
 	}
-	cert, err := checkpoint.ParseCertificate(b)
+	cert, err := certificate.ParseCertificate(b)
 	if err != nil {
 		return err
 	}
-	v, err := checkpoint.ParseValue(cert.Value)
+	v, err := certificate.ParseValue(cert.Value)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -24,8 +25,8 @@ type torn struct {
 	*shelf
 	common     checkpoint.Tip
 	a, a2, b   checkpoint.Next // held, held, and the other
-	good, then checkpoint.Certificate
-	rival      checkpoint.Certificate
+	good, then certificate.Certificate
+	rival      certificate.Certificate
 	x          *protocol.Record // covered by both, cites what they have in common
 	own        *protocol.Record // cites a
 }
@@ -50,7 +51,7 @@ func newTorn(t *testing.T) *torn {
 	return s
 }
 
-func (s *shelf) final(c checkpoint.Certificate) {
+func (s *shelf) final(c certificate.Certificate) {
 	s.t.Helper()
 	if err := s.finalise(c); err != nil {
 		s.t.Fatal(err)
@@ -87,7 +88,7 @@ func TestPart(t *testing.T) {
 	}
 	s.at("parted", s.a2.Tip.Ref(), s.x, s.own)
 	b2 := s.decided(s.b.Tip, s.device, s.next(s.ledger, s.b.Tip, time.Now().Unix()+3).Encoded)
-	for _, c := range []checkpoint.Certificate{s.rival, b2} {
+	for _, c := range []certificate.Certificate{s.rival, b2} {
 		s.final(c)
 	}
 	a3 := s.next(s.ledger, s.a2.Tip, time.Now().Unix()+3)
@@ -98,7 +99,7 @@ func TestPart(t *testing.T) {
 		!slices.Equal(d.Accused, []protocol.ID{s.b.Tip.State().Roll().Clerks()[0].Persona}) {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if kept, err := checkpoint.ParseCertificate(d.Others[0].Certificate); err != nil || kept.ID() != s.rival.ID() {
+	if kept, err := certificate.ParseCertificate(d.Others[0].Certificate); err != nil || kept.ID() != s.rival.ID() {
 		t.Error("the other certificate is not shown: ", err)
 	}
 	if err := s.follow(a3.Tip.Ref().ID); AsError(err).Code != "refused" {
@@ -138,7 +139,7 @@ func TestFollow(t *testing.T) {
 	if !s.isContested() {
 		t.Error("clerks in force would make a third checkpoint")
 	}
-	for name, cert := range map[string]checkpoint.Certificate{
+	for name, cert := range map[string]certificate.Certificate{
 		"one left": s.good, "the other": s.rival,
 		"a third": s.decided(s.common, s.device, s.next(s.ledger, s.common, time.Now().Unix()+9).Encoded),
 	} {
@@ -281,7 +282,7 @@ func TestKilledMidOrder(t *testing.T) {
 		default:
 			moved = true
 			s.at(fmt.Sprint("after ", cut), s.b.Tip.Ref(), s.x)
-			for _, c := range []checkpoint.Certificate{s.good, s.then} {
+			for _, c := range []certificate.Certificate{s.good, s.then} {
 				if _, err := s.ledger.store.Private(privDisputed + c.ID().String()); err != nil {
 					t.Errorf("after %d: a certificate is lost: %v", cut, err)
 				}

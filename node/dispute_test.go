@@ -10,6 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -53,11 +54,11 @@ func (s *shelf) restart() {
 }
 
 // decided makes a value final after a tip, signed by one key as the only clerk.
-func (w *realm) decided(tip checkpoint.Tip, key identity.SigningKey, value []byte) checkpoint.Certificate {
+func (w *realm) decided(tip checkpoint.Tip, key identity.SigningKey, value []byte) certificate.Certificate {
 	w.t.Helper()
 	cert, err := decideAlone(checkpoint.Config{
 		Metastate: w.f.genesis.ID(), Height: tip.Ref().Height + 1, Prev: tip.Ref().ID, Signer: key,
-		Clerks: []checkpoint.Clerk{{Persona: w.b.inception.ID(), Key: key.Public()}},
+		Clerks: []certificate.Clerk{{Persona: w.b.inception.ID(), Key: key.Public()}},
 	}, value)
 	if err != nil {
 		w.t.Fatal(err)
@@ -82,7 +83,7 @@ func (w *realm) next(l *ledger, tip checkpoint.Tip, asOf int64, recs ...*protoco
 
 // stopped requires that finality has stopped at a checkpoint over a
 // certificate, which is kept.
-func (s *shelf) stopped(when string, ref protocol.Ref, over checkpoint.Certificate, says string) {
+func (s *shelf) stopped(when string, ref protocol.Ref, over certificate.Certificate, says string) {
 	s.t.Helper()
 	snap := s.Snapshot()
 	if snap.Trouble == nil || !strings.Contains(snap.Trouble.Error(), says) {
@@ -121,7 +122,7 @@ func TestConflictStopsFinality(t *testing.T) {
 	if err := s.finalise(again); err != nil {
 		t.Error("the same value in another round: ", err)
 	}
-	if err := s.finalise(forged); !errors.Is(err, checkpoint.ErrSignature) {
+	if err := s.finalise(forged); !errors.Is(err, certificate.ErrSignature) {
 		t.Error("signed by a stranger: ", err)
 	}
 	if s.Snapshot().Trouble != nil || len(s.ledger.store.PrivateKeys(privDisputed)) != 0 {
@@ -158,7 +159,7 @@ func TestConflictOfFoundings(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := s.next(s.ledger, begin, time.Now().Unix()+1, s.f.genesis, s.b.inception, s.b.grant)
-	if err := s.finalise(s.decided(begin, s.device, other.Encoded)); !errors.Is(err, checkpoint.ErrSignature) {
+	if err := s.finalise(s.decided(begin, s.device, other.Encoded)); !errors.Is(err, certificate.ErrSignature) {
 		t.Error("signed by a device: ", err)
 	}
 	rival := s.decided(begin, s.f.key, other.Encoded)
@@ -191,7 +192,7 @@ func TestConflictUnderFormerClerks(t *testing.T) {
 	if c := s.currentTip().Clerks(); len(c) != 1 || c[0].Key != second.Public() {
 		t.Fatal("the new device does not sign")
 	}
-	if err := s.finalise(s.decided(first, second, b.Encoded)); !errors.Is(err, checkpoint.ErrSignature) {
+	if err := s.finalise(s.decided(first, second, b.Encoded)); !errors.Is(err, certificate.ErrSignature) {
 		t.Error("signed by who was no clerk then: ", err)
 	}
 	rival := s.decided(first, s.device, b.Encoded)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
@@ -106,7 +106,7 @@ func (l *ledger) branches(device identity.PublicKey) (Dispute, error) {
 	if l.trouble != nil {
 		d.Trouble = l.trouble.Error()
 	}
-	common, firsts := l.tip.Ref().Height, map[protocol.ID]checkpoint.Certificate{}
+	common, firsts := l.tip.Ref().Height, map[protocol.ID]certificate.Certificate{}
 	for _, rv := range l.sortedRivals() {
 		at, ok := l.forkOf(rv.value)
 		if ok {
@@ -166,13 +166,13 @@ func (l *ledger) branch(last *rival) (Branch, *rival) {
 	return b, first
 }
 
-func refOf(c checkpoint.Certificate, v checkpoint.Value) *CheckpointRef {
+func refOf(c certificate.Certificate, v certificate.Value) *CheckpointRef {
 	return &CheckpointRef{Height: v.Height, ID: c.ID(), StateRoot: hex.EncodeToString(v.StateRoot[:])}
 }
 
 // signersOf are the personas who signed a certificate, none if they are not
 // known. With a recall these are its successors.
-func (l *ledger) signersOf(c checkpoint.Certificate, v checkpoint.Value) []protocol.ID {
+func (l *ledger) signersOf(c certificate.Certificate, v certificate.Value) []protocol.ID {
 	out := []protocol.ID{}
 	clerks, err := l.stands(c, v)
 	if err != nil {
@@ -185,7 +185,7 @@ func (l *ledger) signersOf(c checkpoint.Certificate, v checkpoint.Value) []proto
 }
 
 // hereAfter fills in this node's own branch above a height.
-func (l *ledger) hereAfter(common uint64, d *Dispute) (checkpoint.Certificate, error) {
+func (l *ledger) hereAfter(common uint64, d *Dispute) (certificate.Certificate, error) {
 	first, v, err := l.certificateAt(common + 1)
 	if err != nil {
 		return first, err
@@ -213,14 +213,14 @@ func (l *ledger) hereAfter(common uint64, d *Dispute) (checkpoint.Certificate, e
 
 // accused are the clerks who signed more than one of the checkpoints by which
 // branches part, at one height and as clerks in force.
-func (l *ledger) accused(firsts map[protocol.ID]checkpoint.Certificate) ([]protocol.ID, error) {
+func (l *ledger) accused(firsts map[protocol.ID]certificate.Certificate) ([]protocol.ID, error) {
 	type seat struct {
 		height uint64
 		clerk  uint8
 	}
 	signed := map[seat]int{}
 	for _, c := range firsts {
-		if v, err := checkpoint.ParseValue(c.Value); err == nil && v.Era().IsZero() {
+		if v, err := certificate.ParseValue(c.Value); err == nil && v.Era().IsZero() {
 			for _, s := range c.Signatures {
 				signed[seat{v.Height, s.Clerk}]++
 			}

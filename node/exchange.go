@@ -9,7 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/bundle"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -250,7 +250,7 @@ func (im *importer) finalise(certs []packed) error {
 				im.refuse(protocol.ID{}, nil, err)
 			}
 		}
-		cert, err := checkpoint.ParseCertificate(p.Certificate)
+		cert, err := certificate.ParseCertificate(p.Certificate)
 		if err == nil {
 			err = im.ledger.finalise(cert)
 		}

@@ -7,37 +7,38 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
 const (
-	maxWanted = 64                             // certificates that wait for the ones before them
-	maxNeeded = 4 * checkpoint.MaxNewlyCovered // records that clerks' values wait for
+	maxWanted = 64                              // certificates that wait for the ones before them
+	maxNeeded = 4 * certificate.MaxNewlyCovered // records that clerks' values wait for
 )
 
 // finality is how far a ledger's checkpoints go, and what stands in the way of
 // the next. Its ledger locks.
 type finality struct {
 	tip      checkpoint.Tip
-	past     past                              // history before the base
-	turns    []uint64                          // heights, from the base on, at which the clerks changed
-	heights  []protocol.ID                     // ids of checkpoints, from the base or height 1 on
-	chunks   chunkCache                        // lists of ids that values name
-	proof    []roll.EvidenceBody               // against clerks, to be brought before the members
-	trouble  error                             // why finality stopped; nil if it has not
-	wanted   map[uint64]checkpoint.Certificate // certificates that wait for records
-	needed   map[protocol.ID]bool              // what a clerk's value covers and is not held; true: certified
-	recalls  map[protocol.ID]time.Time         // recalls that could be carried out, and since when
-	replayed time.Time                         // when a certificate under a recall was last checked against the past
-	back     uint64                            // how many heights to ask for again: others may be on another branch
-	disputes                                   // other branches
+	past     past                               // history before the base
+	turns    []uint64                           // heights, from the base on, at which the clerks changed
+	heights  []protocol.ID                      // ids of checkpoints, from the base or height 1 on
+	chunks   chunkCache                         // lists of ids that values name
+	proof    []roll.EvidenceBody                // against clerks, to be brought before the members
+	trouble  error                              // why finality stopped; nil if it has not
+	wanted   map[uint64]certificate.Certificate // certificates that wait for records
+	needed   map[protocol.ID]bool               // what a clerk's value covers and is not held; true: certified
+	recalls  map[protocol.ID]time.Time          // recalls that could be carried out, and since when
+	replayed time.Time                          // when a certificate under a recall was last checked against the past
+	back     uint64                             // how many heights to ask for again: others may be on another branch
+	disputes                                    // other branches
 }
 
 func newFinality() finality {
 	return finality{
-		wanted: map[uint64]checkpoint.Certificate{}, needed: map[protocol.ID]bool{}, disputes: newDisputes(),
+		wanted: map[uint64]certificate.Certificate{}, needed: map[protocol.ID]bool{}, disputes: newDisputes(),
 	}
 }
 
@@ -92,7 +93,7 @@ const (
 // finalise takes in a certificate: verified against the clerks in force, its
 // state recomputed, then stored. It returns errWaiting if something is
 // missing, nil also if the checkpoint is held already.
-func (l *ledger) finalise(cert checkpoint.Certificate) error {
+func (l *ledger) finalise(cert certificate.Certificate) error {
 	l.mu.Lock()
 	moved, err := l.offer(cert)
 	l.mu.Unlock()
@@ -103,8 +104,8 @@ func (l *ledger) finalise(cert checkpoint.Certificate) error {
 }
 
 // offer is finalise with mu held; moved says whether the tip did.
-func (l *ledger) offer(cert checkpoint.Certificate) (moved bool, err error) {
-	v, err := checkpoint.ParseValue(cert.Value)
+func (l *ledger) offer(cert certificate.Certificate) (moved bool, err error) {
+	v, err := certificate.ParseValue(cert.Value)
 	if err != nil {
 		return false, err
 	}
@@ -164,7 +165,7 @@ func (l *ledger) retry() (moved bool) {
 
 // clerksOf are those who sign the checkpoint at a height that is final here.
 // Anyone can ask by a forged certificate: it costs one look-up.
-func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
+func (l *ledger) clerksOf(height uint64) ([]certificate.Clerk, error) {
 	if height > 1 {
 		_, v, err := l.certificateAt(height - 1)
 		return v.Clerks, err
@@ -181,8 +182,8 @@ func (l *ledger) clerksOf(height uint64) ([]checkpoint.Clerk, error) {
 }
 
 // advance applies the next certificate. Caller holds mu.
-func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
-	v, err := checkpoint.ParseValue(cert.Value)
+func (l *ledger) advance(cert certificate.Certificate) (moved bool, err error) {
+	v, err := certificate.ParseValue(cert.Value)
 	if err != nil {
 		return false, err
 	}
@@ -228,9 +229,9 @@ func (l *ledger) advance(cert checkpoint.Certificate) (moved bool, err error) {
 // refused them as rivals of what it holds, so that nobody can halt finality by
 // showing each clerk something else. Of what no quorum stands behind only
 // rivals are.
-func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record, error) {
+func (l *ledger) covered(v certificate.Value, certified bool) ([]*protocol.Record, error) {
 	sets, err := v.NewlyCovered(l.chunk)
-	if errors.Is(err, checkpoint.ErrMalformed) {
+	if errors.Is(err, certificate.ErrMalformed) {
 		return nil, err
 	}
 	if err != nil {
@@ -263,7 +264,7 @@ func (l *ledger) covered(v checkpoint.Value, certified bool) ([]*protocol.Record
 
 // storeCheckpoint makes a checkpoint durable, with records it covers that were
 // only pending here.
-func (l *ledger) storeCheckpoint(cert checkpoint.Certificate, v checkpoint.Value, next checkpoint.Next, recs []*protocol.Record) error {
+func (l *ledger) storeCheckpoint(cert certificate.Certificate, v certificate.Value, next checkpoint.Next, recs []*protocol.Record) error {
 	var b store.Batch
 	if _, err := l.store.Checkpoint(v.Height); err != nil { // not replayed
 		b.Checkpoint = &store.Checkpoint{Height: v.Height, Cert: cert.Encode(), Chunks: next.Chunks}

@@ -11,6 +11,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -84,10 +85,10 @@ func (f founding) items(b birth, now time.Time) (store.Batch, error) {
 }
 
 // decideAlone runs the agreement where one clerk is a quorum.
-func decideAlone(cfg checkpoint.Config, value []byte) (checkpoint.Certificate, error) {
+func decideAlone(cfg checkpoint.Config, value []byte) (certificate.Certificate, error) {
 	m, err := checkpoint.New(cfg)
 	if err != nil {
-		return checkpoint.Certificate{}, err
+		return certificate.Certificate{}, err
 	}
 	inputs := []checkpoint.Input{checkpoint.Start{}}
 	for len(inputs) > 0 {
@@ -105,7 +106,7 @@ func decideAlone(cfg checkpoint.Config, value []byte) (checkpoint.Certificate, e
 			}
 		}
 	}
-	return checkpoint.Certificate{}, errors.New("node: the founding checkpoint was not decided")
+	return certificate.Certificate{}, errors.New("node: the founding checkpoint was not decided")
 }
 
 // aliasFor is a local name for a metastate that no other on this node has.

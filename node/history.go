@@ -7,25 +7,26 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
 
 // certificateAt reads a stored certificate and its value.
-func (l *ledger) certificateAt(height uint64) (checkpoint.Certificate, checkpoint.Value, error) {
+func (l *ledger) certificateAt(height uint64) (certificate.Certificate, certificate.Value, error) {
 	c, err := l.store.Checkpoint(height)
-	var cert checkpoint.Certificate
+	var cert certificate.Certificate
 	switch {
 	case isNotFound(err) && height > 0 && height == l.Began():
 		cert = l.begun.Load().cert
 	case err != nil:
-		return cert, checkpoint.Value{}, l.errHistory(height, err)
+		return cert, certificate.Value{}, l.errHistory(height, err)
 	default:
-		if cert, err = checkpoint.ParseCertificate(c.Cert); err != nil {
-			return cert, checkpoint.Value{}, err
+		if cert, err = certificate.ParseCertificate(c.Cert); err != nil {
+			return cert, certificate.Value{}, err
 		}
 	}
-	v, err := checkpoint.ParseValue(cert.Value)
+	v, err := certificate.ParseValue(cert.Value)
 	return cert, v, err
 }
 
@@ -54,7 +55,7 @@ func (l *ledger) tipAt(height uint64) (checkpoint.Tip, error) {
 func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
 	tip, err := l.root(height)
 	for h := tip.Ref().Height + 1; h <= height && err == nil; h++ {
-		var v checkpoint.Value
+		var v certificate.Value
 		if _, v, err = l.certificateAt(h); err != nil {
 			break
 		}
@@ -105,7 +106,7 @@ func (l *ledger) storedChunk(id protocol.ID) []byte {
 }
 
 // coverAt reads what the checkpoint at a height newly covers.
-func (l *ledger) coverAt(height uint64) (ref CheckpointRef, sets []checkpoint.Covered, err error) {
+func (l *ledger) coverAt(height uint64) (ref CheckpointRef, sets []certificate.Covered, err error) {
 	cert, v, err := l.certificateAt(height)
 	if err != nil {
 		return ref, nil, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
@@ -39,7 +40,7 @@ func (l *ledger) propose(recall protocol.ID) (n checkpoint.Next, ok bool, err er
 // recall is the recall of clerks that those in force have left uncovered for
 // too long, and its successors, and whether these may begin; zero if there is
 // none. Of several the lowest: the members who endorsed both must choose.
-func (l *ledger) recall() (act protocol.ID, successors []checkpoint.Clerk, ready bool) {
+func (l *ledger) recall() (act protocol.ID, successors []certificate.Clerk, ready bool) {
 	if !l.recallOpen() {
 		return act, nil, false
 	}
@@ -118,7 +119,7 @@ func (l *ledger) alone(persona protocol.ID) bool {
 func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v, err := checkpoint.ParseValue(value)
+	v, err := certificate.ParseValue(value)
 	if err != nil {
 		return false, true
 	}
@@ -141,7 +142,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if asOf.After(now.Add(maxAhead)) || asOf.Before(now.Add(-maxBehind)) {
 		return false, true
 	}
-	full := len(recs) == checkpoint.MaxNewlyCovered || len(v.Subjects) == checkpoint.MaxSubjects
+	full := len(recs) == certificate.MaxNewlyCovered || len(v.Subjects) == certificate.MaxSubjects
 	return full || !l.omits(recs, began.Add(-omission)), true
 }
 

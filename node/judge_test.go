@@ -8,7 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 )
 
@@ -65,18 +65,18 @@ func TestJudgeRefuses(t *testing.T) {
 	w.took(l, 1, x)
 	clock(l, time.Now())
 	good := w.next(l, l.tip, l.now().Unix(), x)
-	for name, change := range map[string]func(*checkpoint.Value){
-		"another state":     func(v *checkpoint.Value) { v.StateRoot[0] ^= 1 },
-		"another past":      func(v *checkpoint.Value) { v.Prev[0] ^= 1 },
-		"another height":    func(v *checkpoint.Value) { v.Height++ },
-		"another metastate": func(v *checkpoint.Value) { v.Metastate[0] ^= 1 },
-		"other clerks":      func(v *checkpoint.Value) { v.Clerks[0].Key[0] ^= 1 },
-		"a list twice": func(v *checkpoint.Value) {
+	for name, change := range map[string]func(*certificate.Value){
+		"another state":     func(v *certificate.Value) { v.StateRoot[0] ^= 1 },
+		"another past":      func(v *certificate.Value) { v.Prev[0] ^= 1 },
+		"another height":    func(v *certificate.Value) { v.Height++ },
+		"another metastate": func(v *certificate.Value) { v.Metastate[0] ^= 1 },
+		"other clerks":      func(v *certificate.Value) { v.Clerks[0].Key[0] ^= 1 },
+		"a list twice": func(v *certificate.Value) {
 			v.Control.Chunks = append(v.Control.Chunks, v.Control.Chunks[0])
 			v.Control.Count += 400
 		},
 	} {
-		v, err := checkpoint.ParseValue(good.Encoded)
+		v, err := certificate.ParseValue(good.Encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,14 +249,14 @@ func TestCertificatesWait(t *testing.T) {
 	if len(other.wanted) != 0 || len(other.needed) != 0 {
 		t.Errorf("%d still wanted, %d needed", len(other.wanted), len(other.needed))
 	}
-	far := func(height uint64) checkpoint.Certificate { // by anyone: who signs there is not known yet
+	far := func(height uint64) certificate.Certificate { // by anyone: who signs there is not known yet
 		v := b.Value
 		v.Height = height
 		value, err := v.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return checkpoint.Certificate{Value: value}
+		return certificate.Certificate{Value: value}
 	}
 	waits("as far as waits", other.finalise(far(4+maxWanted-1)), 3)
 	waits("too far", other.finalise(far(4+maxWanted)), 3)

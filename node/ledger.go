@@ -10,6 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
@@ -141,7 +142,7 @@ func (l *ledger) replay() error {
 		if err != nil {
 			return err
 		}
-		cert, err := checkpoint.ParseCertificate(c.Cert)
+		cert, err := certificate.ParseCertificate(c.Cert)
 		if err != nil {
 			return err
 		}

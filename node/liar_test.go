@@ -11,7 +11,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -187,7 +187,7 @@ func (s *seeker) forged(frames [][]byte) (out [][]byte) {
 		rd := dagcbor.NewReader(content)
 		_, kind, b := rd.Array(2), rd.Uint(), rd.Bytes(len(content))
 		if kind == partCertificate {
-			cert, err := checkpoint.ParseCertificate(b)
+			cert, err := certificate.ParseCertificate(b)
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -250,8 +250,8 @@ func TestPastOfALiar(t *testing.T) {
 // floodLists fills the room for lists that values name.
 func (s *seeker) floodLists() {
 	s.t.Helper()
-	for range maxChunks/(32*checkpoint.MaxNewlyCovered) + 1 {
-		lists, err := checkpoint.SplitChunks(randomIDs(checkpoint.MaxNewlyCovered))
+	for range maxChunks/(32*certificate.MaxNewlyCovered) + 1 {
+		lists, err := certificate.SplitChunks(randomIDs(certificate.MaxNewlyCovered))
 		if err != nil {
 			s.t.Fatal(err)
 		}

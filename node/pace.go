@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
@@ -45,7 +46,7 @@ func (h *heightDriver) pause() time.Duration {
 // that. Votes for the height before that come when it is decided, as some always
 // do, begin nothing.
 func (h *heightDriver) called(inputs []letter) (here bool) {
-	faulty, _ := checkpoint.Quorum(len(h.clerks))
+	faulty, _ := certificate.Quorum(len(h.clerks))
 	for _, l := range inputs {
 		msg, ok := l.in.(checkpoint.Received)
 		if !ok {

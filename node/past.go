@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -18,8 +18,8 @@ type past struct {
 }
 
 type pastCheckpoint struct {
-	cert    checkpoint.Certificate
-	value   checkpoint.Value
+	cert    certificate.Certificate
+	value   certificate.Value
 	covered []protocol.ID // newly; nil until its lists are there
 	lists   [][]byte      // that name them
 	found   int           // of covered, how many are stored for certain
@@ -68,7 +68,7 @@ func (l *ledger) unfilled() uint64 {
 
 // backfill takes a certificate from before the base, if it is the one below
 // those held. Caller holds mu.
-func (l *ledger) backfill(cert checkpoint.Certificate, v checkpoint.Value) error {
+func (l *ledger) backfill(cert certificate.Certificate, v certificate.Value) error {
 	if q := l.past.queue; len(q) > 0 && q[0].forged && q[0].cert.ID() == cert.ID() {
 		q[0].cert, q[0].forged = cert, false
 		return l.fillIn()
@@ -137,7 +137,7 @@ func (l *ledger) fillIn() error {
 
 // clerksBelow are those who sign the first checkpoint of the queue, if what
 // names them is there.
-func (l *ledger) clerksBelow() (clerks []checkpoint.Clerk, known bool, err error) {
+func (l *ledger) clerksBelow() (clerks []certificate.Clerk, known bool, err error) {
 	if l.past.queue[0].value.Height > 1 {
 		if len(l.past.queue) == 1 {
 			return nil, false, nil

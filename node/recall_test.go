@@ -8,7 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -80,7 +80,7 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 		if why, err := w.homes[4].community().Why(act.String()); err != nil || why.Verdict != "stands" || why.Because[len(why.Because)-1].Rule == roll.RuleMotion {
 			t.Errorf("why the recall stands: %+v, %v", why, err)
 		}
-		v, err := checkpoint.ParseValue(w.lastCertificate(w.homes[0]).Value)
+		v, err := certificate.ParseValue(w.lastCertificate(w.homes[0]).Value)
 		if err != nil || v.Era().IsZero() {
 			t.Error("the checkpoint names no recall: ", err)
 		}
@@ -107,7 +107,7 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 	})
 }
 
-func (w *town) lastCertificate(h *home) checkpoint.Certificate {
+func (w *town) lastCertificate(h *home) certificate.Certificate {
 	l := h.community().ledger
 	cert, _, err := l.certificateAt(l.currentTip().Ref().Height)
 	if err != nil {
@@ -173,7 +173,7 @@ func TestRecallRacesTheClerks(t *testing.T) {
 
 // signsTwice has a home's device precommit two values at one height, as one of
 // the clerks in force or under a recall.
-func (h *home) signsTwice(era protocol.ID, clerks []checkpoint.Clerk) {
+func (h *home) signsTwice(era protocol.ID, clerks []certificate.Clerk) {
 	type message struct {
 		Clerk  uint8       `cbor:"c"`
 		Era    protocol.ID `cbor:"e,omitzero"`
@@ -186,7 +186,7 @@ func (h *home) signsTwice(era protocol.ID, clerks []checkpoint.Clerk) {
 	c := h.community()
 	tip := c.ledger.currentTip()
 	m := message{Height: tip.Ref().Height + 1, Kind: protocol.AgreePrecommit, Era: era}
-	m.Clerk = uint8(slices.IndexFunc(clerks, func(k checkpoint.Clerk) bool { return k.Persona == c.Persona() }))
+	m.Clerk = uint8(slices.IndexFunc(clerks, func(k certificate.Clerk) bool { return k.Persona == c.Persona() }))
 	for i := range byte(2) {
 		m.Value = protocol.ID{31: i + 1}
 		sig := c.key.Sign(protocol.Statement{Kind: m.Kind, Height: m.Height, Value: m.Value, ValidRound: -1, Era: era}.Bytes(c.id))
@@ -233,7 +233,7 @@ func TestSuccessorWhoSignsTwice(t *testing.T) {
 			h.halt()
 			h.halt = func() {}
 		}
-		var successors []checkpoint.Clerk
+		var successors []certificate.Clerk
 		w.waits("the successors begin", w.homes[4:5], func(h *home) bool {
 			era, list, ready := h.community().ledger.recall()
 			successors = list

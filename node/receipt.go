@@ -9,6 +9,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/store"
 )
@@ -66,7 +67,7 @@ func (l *ledger) receiptable(clerk identity.PublicKey, ids []protocol.ID) (heigh
 
 // signs reports whether a key is one of those that sign the next checkpoint.
 func signs(tip checkpoint.Tip, key identity.PublicKey) bool {
-	return slices.ContainsFunc(tip.Clerks(), func(c checkpoint.Clerk) bool { return c.Key == key })
+	return slices.ContainsFunc(tip.Clerks(), func(c certificate.Clerk) bool { return c.Key == key })
 }
 
 // takeReceipts keeps what peers answered to a push of a ballot of this node's
@@ -201,7 +202,7 @@ func (l *ledger) unreceipted(before time.Time) (out []*protocol.Record) {
 		if r.Kind() != protocol.Ballot || h.Key != l.own || !r.at.Before(before) || len(out) == maxSought {
 			continue
 		}
-		if slices.ContainsFunc(l.tip.Clerks(), func(c checkpoint.Clerk) bool {
+		if slices.ContainsFunc(l.tip.Clerks(), func(c certificate.Clerk) bool {
 			return c.Key != l.own && l.readReceipt(receiptKey(h.Subject, c.Key)).Record != id
 		}) {
 			out = append(out, r.Record)

@@ -10,7 +10,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/reconcile"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -139,7 +139,7 @@ func (r *replica) checkpoints(parts [][]byte) (fresh int, err error) {
 }
 
 func (r *replica) certificate(b []byte) error {
-	cert, err := checkpoint.ParseCertificate(b)
+	cert, err := certificate.ParseCertificate(b)
 	if err != nil {
 		return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/snapshot"
 )
@@ -123,7 +123,7 @@ func (l *ledger) turnsBetween(after, upTo uint64) ([]uint64, error) {
 // turnsUpTo are the heights up to the base at which the clerks changed, those
 // after one at least, as the certificates say that are held there.
 func (s *snapshots) turnsUpTo(began, after uint64,
-	at func(uint64) (checkpoint.Certificate, checkpoint.Value, error),
+	at func(uint64) (certificate.Certificate, certificate.Value, error),
 ) ([]uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *snapshots) turnsUpTo(began, after uint64,
 	}
 	_, above, err := at(s.low)
 	for err == nil && s.low > after {
-		var below checkpoint.Value
+		var below certificate.Value
 		if _, below, err = at(s.low - 1); err == nil {
 			if !slices.Equal(above.Clerks, below.Clerks) {
 				s.turns = append(s.turns, s.low)

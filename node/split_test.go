@@ -7,25 +7,25 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // forge has clerks sign what a home would propose, whoever else signed what, and
 // makes it final there.
-func (w *town) forge(at *home, clerks ...int) checkpoint.Certificate {
+func (w *town) forge(at *home, clerks ...int) certificate.Certificate {
 	w.t.Helper()
 	l := at.community().ledger
 	n, ok, err := l.propose(protocol.ID{})
 	if err != nil || !ok {
 		w.t.Fatal("nothing to make final: ", err)
 	}
-	cert := checkpoint.Certificate{Value: n.Encoded}
+	cert := certificate.Certificate{Value: n.Encoded}
 	s := protocol.Statement{Kind: protocol.AgreePrecommit, Height: n.Value.Height, Value: cert.ID(), ValidRound: -1}
 	for i, k := range l.currentTip().Clerks() {
 		for _, c := range clerks {
 			if o := w.homes[c].community(); o.Persona() == k.Persona {
-				cert.Signatures = append(cert.Signatures, checkpoint.Signature{Clerk: uint8(i), Sig: o.key.Sign(s.Bytes(l.metastate))})
+				cert.Signatures = append(cert.Signatures, certificate.Signature{Clerk: uint8(i), Sig: o.key.Sign(s.Bytes(l.metastate))})
 			}
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
@@ -51,7 +51,7 @@ func (c *Community) Status() Status {
 	}
 	out.History = c.book().historyStatus()
 	n := len(s.Final.Roll().Clerks())
-	f, q := checkpoint.Quorum(n)
+	f, q := certificate.Quorum(n)
 	out.Clerks = ClerkStatus{Count: n, Quorum: q, Faulty: f}
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()

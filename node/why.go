@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
@@ -179,7 +179,7 @@ func (l *ledger) verdictsAt(height uint64) ([]protocol.Verdict, error) {
 }
 
 // storedCover reads the records that a stored checkpoint newly covers.
-func (l *ledger) storedCover(v checkpoint.Value) (recs []*protocol.Record, err error) {
+func (l *ledger) storedCover(v certificate.Value) (recs []*protocol.Record, err error) {
 	sets, err := v.NewlyCovered(l.storedChunk)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
@@ -55,7 +56,7 @@ func (c *clerk) moved() {
 }
 
 func (c *clerk) seated() bool {
-	return slices.ContainsFunc(c.at.tip.Clerks(), func(k checkpoint.Clerk) bool { return k.Key == c.who.device.Public() })
+	return slices.ContainsFunc(c.at.tip.Clerks(), func(k certificate.Clerk) bool { return k.Key == c.who.device.Public() })
 }
 
 // turn does what there is to do in a tick.
@@ -131,7 +132,7 @@ func (c *clerk) step(in checkpoint.Input) {
 	}
 }
 
-func (c *clerk) decided(cert checkpoint.Certificate) {
+func (c *clerk) decided(cert certificate.Certificate) {
 	f := c.compute(c.at, cert.Value)
 	if _, err := cert.Verify(c.history.genesis.ID(), c.at.tip.Clerks()); err != nil || f == nil {
 		c.fail("a clerk decided what does not hold: %v", err)
@@ -211,7 +212,7 @@ func sorted(m map[int]int) []int {
 // is right and it leaves nothing out. known is false until all that it covers is
 // held: records are fetched from the clerk who proposes.
 func (c *clerk) judge(q checkpoint.Judge) (ok, known bool) {
-	v, err := checkpoint.ParseValue(q.Value)
+	v, err := certificate.ParseValue(q.Value)
 	if err != nil {
 		return false, true
 	}
@@ -299,7 +300,7 @@ func (c *clerk) hear(from *clerk, m *checkpoint.Message) {
 }
 
 // alone decides a value that one key is enough for.
-func alone(cfg checkpoint.Config, value []byte) (cert checkpoint.Certificate, ok bool) {
+func alone(cfg checkpoint.Config, value []byte) (cert certificate.Certificate, ok bool) {
 	m, err := checkpoint.New(cfg)
 	if err != nil {
 		return cert, false

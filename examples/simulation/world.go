@@ -10,6 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
@@ -67,7 +68,7 @@ type final struct {
 	covers   []int         // records, newly
 	drops    []int         // records that can't become final any more
 	verdicts []protocol.Verdict
-	cert     checkpoint.Certificate
+	cert     certificate.Certificate
 }
 
 // A node is what one member's computer holds.
@@ -348,7 +349,7 @@ func (w *world) compute(before *final, value []byte) *final {
 		return f
 	}
 	w.history.computed[key] = nil
-	v, err := checkpoint.ParseValue(value)
+	v, err := certificate.ParseValue(value)
 	if err != nil {
 		return nil
 	}
@@ -386,7 +387,7 @@ func (w *world) lapsed(tip checkpoint.Tip) (list []int) {
 }
 
 // covered are the records that a value newly covers.
-func (w *world) covered(v checkpoint.Value) (covers []int, recs []*protocol.Record, err error) {
+func (w *world) covered(v certificate.Value) (covers []int, recs []*protocol.Record, err error) {
 	sets, err := v.NewlyCovered(func(id protocol.ID) []byte { return w.history.chunks[id] })
 	if err != nil {
 		return nil, nil, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
@@ -210,22 +211,22 @@ func TestResumeRefuses(t *testing.T) {
 	}
 	other := cfg
 	other.Signer = testKey(3)
-	if _, err := Resume(other, record); !errors.Is(err, ErrMalformed) {
+	if _, err := Resume(other, record); !errors.Is(err, certificate.ErrMalformed) {
 		t.Errorf("another clerk's: %v", err)
 	}
 	other = cfg
 	other.Height, other.Prev = 2, protocol.Sum(nil)
-	if _, err := Resume(other, record); !errors.Is(err, ErrMalformed) {
+	if _, err := Resume(other, record); !errors.Is(err, certificate.ErrMalformed) {
 		t.Errorf("another height: %v", err)
 	}
 	other = cfg
 	other.Metastate = protocol.Sum(nil)
-	if _, err := Resume(other, record); !errors.Is(err, ErrMalformed) {
+	if _, err := Resume(other, record); !errors.Is(err, certificate.ErrMalformed) {
 		t.Errorf("another metastate: %v", err)
 	}
 	other = cfg
 	other.Signer = nil
-	if _, err := Resume(other, record); !errors.Is(err, ErrMalformed) {
+	if _, err := Resume(other, record); !errors.Is(err, certificate.ErrMalformed) {
 		t.Errorf("a watcher: %v", err)
 	}
 	w, err := decodeRecord(record)

@@ -6,10 +6,11 @@
 // # Terms
 //
 // A clerk is a member elected to sign checkpoints. Of n clerks f = ⌊(n−1)/3⌋
-// may be dishonest, and q = ⌊(n+f)/2⌋+1 are a quorum ([Quorum]). A height is
-// the number of a checkpoint, from 1. A [Value] is what is agreed on at a
-// height; its id is the hash of its encoding. A [Certificate] is a value with
-// a quorum's signatures. A chunk lists ids that a value newly covers.
+// may be dishonest, and q = ⌊(n+f)/2⌋+1 are a quorum ([certificate.Quorum]). A
+// height is the number of a checkpoint, from 1. A [certificate.Value] is what is
+// agreed on at a height; its id is the hash of its encoding. A
+// [certificate.Certificate] is a value with a quorum's signatures. A chunk lists
+// ids that a value newly covers.
 //
 // A round is one attempt at a height: its proposer sends a proposal, clerks
 // prevote for it or for nil, and then precommit. A clerk that sees a quorum of

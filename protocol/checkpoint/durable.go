@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
@@ -14,7 +15,7 @@ import (
 const recordVersion = 1
 
 // maxRecordSize holds a valid value, an own proposal and all votes.
-const maxRecordSize = 2*MaxMessageSize + (2*MaxClerks+4)*256
+const maxRecordSize = 2*MaxMessageSize + (2*certificate.MaxClerks+4)*256
 
 // wireRecord is what [Persist] stores. The step is not in it: the messages
 // signed in the round tell.
@@ -83,17 +84,17 @@ func Resume(cfg Config, record []byte) (*Machine, error) {
 
 func (m *Machine) restore(record []byte) error {
 	if len(record) > maxRecordSize {
-		return fmt.Errorf("%w: a record over %d bytes", ErrMalformed, maxRecordSize)
+		return fmt.Errorf("%w: a record over %d bytes", certificate.ErrMalformed, maxRecordSize)
 	}
 	w, err := decodeRecord(slices.Clone(record))
 	if err != nil {
 		return err
 	}
 	if w.Version != recordVersion || w.Height != m.cfg.Height || w.Metastate != m.cfg.Metastate {
-		return fmt.Errorf("%w: a record of another version, height or metastate", ErrMalformed)
+		return fmt.Errorf("%w: a record of another version, height or metastate", certificate.ErrMalformed)
 	}
 	if m.self < 0 {
-		return fmt.Errorf("%w: a record without a signer", ErrMalformed)
+		return fmt.Errorf("%w: a record without a signer", certificate.ErrMalformed)
 	}
 	m.at.round = w.Round
 	if err := m.restoreLocks(w); err != nil {
@@ -112,7 +113,7 @@ func decodeRecord(b []byte) (w wireRecord, err error) {
 		w.Locked = &wireLock{}
 		d.Open(2, 2)
 		d.Key("r")
-		w.Locked.Round = uint32(d.Uint(MaxRound))
+		w.Locked.Round = uint32(d.Uint(certificate.MaxRound))
 		d.Key("v")
 		w.Locked.Value = d.Link()
 	}
@@ -122,11 +123,11 @@ func decodeRecord(b []byte) (w wireRecord, err error) {
 	d.Key("o")
 	w.Own = wire.List(d, 3, raw)
 	d.Key("p")
-	w.Proof = wire.List(d, MaxClerks, raw)
+	w.Proof = wire.List(d, certificate.MaxClerks, raw)
 	d.Key("q")
-	w.Passage = wire.List(d, MaxClerks, raw)
+	w.Passage = wire.List(d, certificate.MaxClerks, raw)
 	d.Key("r")
-	w.Round = uint32(d.Uint(MaxRound))
+	w.Round = uint32(d.Uint(certificate.MaxRound))
 	d.Key("v")
 	w.Version = d.Uint(math.MaxUint64)
 	if d.Optional("w") {
@@ -134,9 +135,9 @@ func decodeRecord(b []byte) (w wireRecord, err error) {
 		w.Valid = &wireValid{}
 		d.Open(2, 2)
 		d.Key("b")
-		w.Valid.Value = d.Bytes(MaxValueSize)
+		w.Valid.Value = d.Bytes(certificate.MaxValueSize)
 		d.Key("r")
-		w.Valid.Round = uint32(d.Uint(MaxRound))
+		w.Valid.Round = uint32(d.Uint(certificate.MaxRound))
 	}
 	if pairs != 7 {
 		d.Fail("fields of something else")
@@ -146,23 +147,23 @@ func decodeRecord(b []byte) (w wireRecord, err error) {
 
 func (m *Machine) restoreLocks(w wireRecord) (err error) {
 	if (w.Valid == nil) != (len(w.Proof) == 0) || (w.Valid == nil && w.Locked != nil) {
-		return fmt.Errorf("%w: a lock without its proof", ErrMalformed)
+		return fmt.Errorf("%w: a lock without its proof", certificate.ErrMalformed)
 	}
 	if w.Valid == nil {
 		return nil
 	}
-	v, err := ParseValue(w.Valid.Value)
+	v, err := certificate.ParseValue(w.Valid.Value)
 	if err != nil {
 		return err
 	}
 	if v.Prev != m.cfg.Prev || v.Height != m.cfg.Height || w.Valid.Round > w.Round {
-		return fmt.Errorf("%w: a valid value of another height or a later round", ErrMalformed)
+		return fmt.Errorf("%w: a valid value of another height or a later round", certificate.ErrMalformed)
 	}
 	m.valid = lock{round: int64(w.Valid.Round), id: protocol.Sum(w.Valid.Value), value: w.Valid.Value}
 	*m.opinionOn(m.valid.id) = opinion{id: m.valid.id, timeless: yes}
 	if w.Locked != nil {
 		if w.Locked.Round > w.Valid.Round {
-			return fmt.Errorf("%w: locked after the valid value", ErrMalformed)
+			return fmt.Errorf("%w: locked after the valid value", certificate.ErrMalformed)
 		}
 		m.locked = lock{round: int64(w.Locked.Round), id: w.Locked.Value}
 	}
@@ -182,12 +183,12 @@ func (m *Machine) restoreVotes(raw [][]byte, fits func(Header) bool) ([]*Message
 			return nil, err
 		}
 		if h := msg.header; h.Height != m.cfg.Height || h.Era != m.cfg.Era || !fits(h) || m.file(msg) != Accepted {
-			return nil, fmt.Errorf("%w: a vote out of place", ErrMalformed)
+			return nil, fmt.Errorf("%w: a vote out of place", certificate.ErrMalformed)
 		}
 		out = append(out, msg)
 	}
 	if len(out) < m.quorum() {
-		return nil, fmt.Errorf("%w: votes fewer than a quorum", ErrMalformed)
+		return nil, fmt.Errorf("%w: votes fewer than a quorum", certificate.ErrMalformed)
 	}
 	return out, nil
 }
@@ -212,7 +213,7 @@ func (m *Machine) restoreOwn(w wireRecord) (err error) {
 		fits := h.Height == m.cfg.Height && h.Era == m.cfg.Era && h.Round == w.Round && h.Clerk == m.self && h.Kind > last
 		last = h.Kind
 		if v := m.file(msg); !fits || (v != Accepted && v != Duplicate) {
-			return fmt.Errorf("%w: a message of its own out of place", ErrMalformed)
+			return fmt.Errorf("%w: a message of its own out of place", certificate.ErrMalformed)
 		}
 		m.own = append(m.own, m.find(h.Round).first(h.Kind, m.self))
 		if h.Kind == KindProposal {

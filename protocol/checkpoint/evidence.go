@@ -7,6 +7,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -55,12 +56,12 @@ type wireClaim struct {
 func ParseEvidence(b []byte) (Evidence, error) {
 	var e Evidence
 	if len(b) > MaxEvidenceSize {
-		return e, fmt.Errorf("checkpoint: parsing evidence: %w: over %d bytes", ErrMalformed, MaxEvidenceSize)
+		return e, fmt.Errorf("checkpoint: parsing evidence: %w: over %d bytes", certificate.ErrMalformed, MaxEvidenceSize)
 	}
 	d := wire.NewDecoder(b)
 	pairs := d.Open(5, 6)
 	d.Key("c")
-	e.Clerk = int(d.Uint(MaxClerks - 1))
+	e.Clerk = int(d.Uint(certificate.MaxClerks - 1))
 	if d.Optional("e") {
 		e.Era = d.Link()
 		pairs--
@@ -71,7 +72,7 @@ func ParseEvidence(b []byte) (Evidence, error) {
 	d.Key("h")
 	e.Height = d.Uint(math.MaxUint64)
 	d.Key("r")
-	e.Round = uint32(d.Uint(MaxRound))
+	e.Round = uint32(d.Uint(certificate.MaxRound))
 	d.Key("t")
 	e.Kind = Kind(d.Uint(uint64(KindPrecommit)))
 	d.Key("x")
@@ -93,7 +94,7 @@ func readClaim(d *wire.Decoder) (c Claim) {
 	c.ValidRound = NoRound
 	pairs := d.Open(1, 3)
 	if d.Optional("l") {
-		c.ValidRound = int64(d.Uint(MaxRound))
+		c.ValidRound = int64(d.Uint(certificate.MaxRound))
 		pairs--
 	}
 	d.Key("s")
@@ -111,14 +112,14 @@ func readClaim(d *wire.Decoder) (c Claim) {
 func (e Evidence) check() error {
 	switch {
 	case e.Kind < KindProposal || e.Kind > KindPrecommit || e.Height == 0:
-		return fmt.Errorf("%w: no such kind or height", ErrMalformed)
+		return fmt.Errorf("%w: no such kind or height", certificate.ErrMalformed)
 	case !e.First.before(e.Second):
-		return fmt.Errorf("%w: claims equal or not in order", ErrMalformed)
+		return fmt.Errorf("%w: claims equal or not in order", certificate.ErrMalformed)
 	}
 	for _, c := range []Claim{e.First, e.Second} {
 		proposal := e.Kind == KindProposal
 		if (proposal && c.Value.IsZero()) || (!proposal && c.ValidRound != NoRound) || c.ValidRound >= int64(e.Round) {
-			return fmt.Errorf("%w: a claim of another kind", ErrMalformed)
+			return fmt.Errorf("%w: a claim of another kind", certificate.ErrMalformed)
 		}
 	}
 	return nil
@@ -153,18 +154,18 @@ func (e Evidence) Encode() []byte {
 
 // Verify reports whether the evidence convicts, and whom, given the clerks of
 // its height. Errors wrap [ErrMalformed] or [ErrSignature].
-func (e Evidence) Verify(metastate protocol.ID, clerks []Clerk) (Clerk, error) {
+func (e Evidence) Verify(metastate protocol.ID, clerks []certificate.Clerk) (certificate.Clerk, error) {
 	if err := e.check(); err != nil {
-		return Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w", err)
+		return certificate.Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w", err)
 	}
 	if e.Clerk < 0 || e.Clerk >= len(clerks) {
-		return Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w: no clerk %d", ErrMalformed, e.Clerk)
+		return certificate.Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w: no clerk %d", certificate.ErrMalformed, e.Clerk)
 	}
 	clerk := clerks[e.Clerk]
 	for _, c := range []Claim{e.First, e.Second} {
 		h := Header{Kind: e.Kind, Height: e.Height, Round: e.Round, Value: c.Value, ValidRound: c.ValidRound, Era: e.Era}
 		if !identity.Verify(clerk.Key, signingBytes(metastate, h), c.Sig[:]) {
-			return Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w", ErrSignature)
+			return certificate.Clerk{}, fmt.Errorf("checkpoint: verifying evidence: %w", certificate.ErrSignature)
 		}
 	}
 	return clerk, nil
@@ -173,7 +174,7 @@ func (e Evidence) Verify(metastate protocol.ID, clerks []Clerk) (Clerk, error) {
 // Body is the record's body that brings the evidence before the roll, given the
 // clerks of its height, or the successors by its recall. ok is false if it names
 // none of them.
-func (e Evidence) Body(clerks []Clerk) (body roll.EvidenceBody, ok bool) {
+func (e Evidence) Body(clerks []certificate.Clerk) (body roll.EvidenceBody, ok bool) {
 	if e.Clerk >= len(clerks) {
 		return body, false
 	}
@@ -201,15 +202,15 @@ func (m *Message) claim() Claim {
 	return Claim{Value: m.header.Value, ValidRound: m.header.ValidRound, Sig: m.sig}
 }
 
-// Conflict compares two certificates that hold ([Certificate.Verify]) under
-// the same clerks. If they make different values final at one height and in one
+// Conflict compares two certificates that hold
+// ([certificate.Certificate.Verify]) under the same clerks. If they make different values final at one height and in one
 // round, it returns evidence against each clerk who signed both: more than f of
 // them. Certificates of different rounds give none, although more than f clerks
 // broke their locks: showing who takes the prevotes of the rounds between. The
 // caller keeps both certificates whatever is returned.
-func Conflict(a, b Certificate) []Evidence {
-	v, err := ParseValue(a.Value)
-	w, err2 := ParseValue(b.Value)
+func Conflict(a, b certificate.Certificate) []Evidence {
+	v, err := certificate.ParseValue(a.Value)
+	w, err2 := certificate.ParseValue(b.Value)
 	if err != nil || err2 != nil || v.Height != w.Height || v.Era() != w.Era() || a.Round != b.Round || a.ID() == b.ID() {
 		return nil
 	}

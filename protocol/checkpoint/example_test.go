@@ -5,24 +5,25 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 )
 
 // community returns a metastate's id and n clerks with their keys.
-func community(n int) (ms protocol.ID, clerks []checkpoint.Clerk, keys []identity.Signer) {
+func community(n int) (ms protocol.ID, clerks []certificate.Clerk, keys []identity.Signer) {
 	for i := range n {
 		key := identity.NewSigningKey(&[32]byte{31: byte(i + 1)})
 		keys = append(keys, key)
-		clerks = append(clerks, checkpoint.Clerk{Persona: protocol.ID{31: byte(i + 1)}, Key: key.Public()})
+		clerks = append(clerks, certificate.Clerk{Persona: protocol.ID{31: byte(i + 1)}, Key: key.Public()})
 	}
 	return protocol.Sum([]byte("genesis")), clerks, keys
 }
 
 // firstValue is the value at height 1.
-func firstValue(ms protocol.ID, clerks []checkpoint.Clerk, asOf int64) []byte {
-	b, err := checkpoint.Value{
-		Version: checkpoint.Version, Metastate: ms, Height: 1, AsOf: asOf, Clerks: clerks,
-		Control: checkpoint.Control{Frontier: []protocol.ID{protocol.Sum([]byte("a head"))}, Count: 1},
+func firstValue(ms protocol.ID, clerks []certificate.Clerk, asOf int64) []byte {
+	b, err := certificate.Value{
+		Version: certificate.Version, Metastate: ms, Height: 1, AsOf: asOf, Clerks: clerks,
+		Control: certificate.Control{Frontier: []protocol.ID{protocol.Sum([]byte("a head"))}, Count: 1},
 	}.Encode()
 	if err != nil {
 		panic(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // Over f dishonest clerks can make two values final. These tests have them do
@@ -14,7 +15,7 @@ import (
 // splitHeight has liars tell one half of the honest clerks one value and the
 // other half another. Honest clerks are real machines. It returns a certificate
 // of each half and all that anybody said.
-func splitHeight(t *testing.T, n int, liars []int, round func(half int) uint32) (certs [2]*Certificate, said []*Message) {
+func splitHeight(t *testing.T, n int, liars []int, round func(half int) uint32) (certs [2]*certificate.Certificate, said []*Message) {
 	var honest []int
 	for clerk := range n {
 		if !slices.Contains(liars, clerk) {
@@ -41,8 +42,8 @@ func splitHeight(t *testing.T, n int, liars []int, round func(half int) uint32) 
 
 // playHalf runs the clerks of one half on what was said of one value, and of
 // nothing else, until nothing more comes of it.
-func playHalf(t *testing.T, n int, half []int, h Header, said []*Message) (*Certificate, []*Message) {
-	var cert *Certificate
+func playHalf(t *testing.T, n int, half []int, h Header, said []*Message) (*certificate.Certificate, []*Message) {
+	var cert *certificate.Certificate
 	var step func(m *Machine, in Input)
 	step = func(m *Machine, in Input) {
 		out, _ := m.Step(in)
@@ -127,7 +128,7 @@ func firstClerks(k int) (who []int) {
 // no honest one.
 func TestEvidenceOfOneRound(t *testing.T) {
 	for _, n := range []int{4, 7, 10, 13} {
-		f, _ := Quorum(n)
+		f, _ := certificate.Quorum(n)
 		liars := firstClerks(f + 1)
 		certs, said := splitHeight(t, n, liars, func(int) uint32 { return 0 })
 		for _, c := range certs {
@@ -138,7 +139,7 @@ func TestEvidenceOfOneRound(t *testing.T) {
 		if certs[0].ID() == certs[1].ID() {
 			t.Fatal("one value")
 		}
-		for _, pair := range [][2]*Certificate{{certs[0], certs[1]}, {certs[1], certs[0]}} {
+		for _, pair := range [][2]*certificate.Certificate{{certs[0], certs[1]}, {certs[1], certs[0]}} {
 			var named []int
 			for _, e := range Conflict(*pair[0], *pair[1]) {
 				convict(t, n, e)
@@ -198,8 +199,8 @@ func TestNoEvidenceAcrossRounds(t *testing.T) {
 // lockBreakers returns who precommitted the value of the earlier certificate,
 // prevoted that of the later in a later round, and has no quorum of prevotes for
 // it in the rounds between to show.
-func lockBreakers(n int, earlier, later Certificate, said []*Message) (who []int) {
-	_, q := Quorum(n)
+func lockBreakers(n int, earlier, later certificate.Certificate, said []*Message) (who []int) {
+	_, q := certificate.Quorum(n)
 	prevotes := map[uint32][]int{}
 	for _, msg := range said {
 		if h := msg.Header(); h.Kind == KindPrevote && h.Value == later.ID() {
@@ -225,7 +226,7 @@ func TestEvidenceInEveryState(t *testing.T) {
 	for _, liars := range [][]int{{0, 1}, {1, 2}, {1, 3}} { // one of them proposes
 		x := newExplorer(newUniverse(t, setup{n: 4, liars: liars, rounds: 1, onlyFinal: true}))
 		broken := 0
-		x.onFinal = func(certs [3]*Certificate) bool {
+		x.onFinal = func(certs [3]*certificate.Certificate) bool {
 			var named []int
 			for _, e := range Conflict(*certs[1], *certs[2]) {
 				convict(t, 4, e)

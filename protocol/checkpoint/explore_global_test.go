@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // explorer visits all states of the honest clerks of a universe.
@@ -22,7 +24,7 @@ type explorer struct {
 	stop    atomic.Bool
 	// onFinal is told the certificates of two values decided, and says whether
 	// to go on nevertheless.
-	onFinal func([3]*Certificate) bool
+	onFinal func([3]*certificate.Certificate) bool
 	final   atomic.Int64 // states in which a value can be, or was, decided
 }
 
@@ -173,7 +175,7 @@ func (x *explorer) expand(s uint64, next []uint64) []uint64 {
 		sent = sent.or(x.locals.at(i).key.sent)
 	}
 	wrong := x.check(sent)
-	var final [3]*Certificate
+	var final [3]*certificate.Certificate
 	for c, i := range l[:n] {
 		for _, mv := range x.movesOf(x.locals.at(i)) {
 			if !slices.ContainsFunc(mv.needs, func(need mask) bool { return need.within(sent) }) {
@@ -270,7 +272,7 @@ func (x *explorer) lockBroken(clerk int, sent mask) string {
 
 // freed reports whether a quorum prevoted for a value in rounds from, … until−1.
 func (x *explorer) freed(from, until uint32, value int, sent mask) bool {
-	_, q := Quorum(x.n)
+	_, q := certificate.Quorum(x.n)
 	for round := from; round < until; round++ {
 		have := 0
 		for clerk := range x.n {

@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"slices"
 	"sync"
+
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // localKey is what a clerk is, up to what it has heard: where it stands, its
@@ -20,8 +22,8 @@ type localKey struct {
 // record, that has heard nothing since.
 type local struct {
 	key     localKey
-	machine *Machine     // nil once decided
-	cert    *Certificate // once decided
+	machine *Machine                 // nil once decided
+	cert    *certificate.Certificate // once decided
 	once    sync.Once
 	moves   []move
 }
@@ -35,7 +37,7 @@ type move struct {
 }
 
 // keyOf reads a machine's state.
-func (u *universe) keyOf(clerk int, m *Machine, sent mask, decided *Certificate) localKey {
+func (u *universe) keyOf(clerk int, m *Machine, sent mask, decided *certificate.Certificate) localKey {
 	k := localKey{clerk: int8(clerk), sent: sent}
 	if decided != nil { // by whose precommits is all that matters
 		k = localKey{clerk: -1, round: uint8(decided.Round), decided: u.name(decided.ID())}
@@ -114,7 +116,7 @@ func (x *explorer) steady(said mask) bool {
 }
 
 // intern returns the index of a local state, a new one if it is new.
-func (x *explorer) intern(clerk int, m *Machine, key localKey, decided *Certificate) int32 {
+func (x *explorer) intern(clerk int, m *Machine, key localKey, decided *certificate.Certificate) int32 {
 	x.mu.Lock()
 	i, ok := x.known[key]
 	x.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // orders is a walk of three honest machines that forget nothing: one message,
@@ -19,7 +21,7 @@ type orders struct {
 	rng     *rand.Rand
 	clerks  []*walker
 	lost    []mask // by walker: what never comes
-	decided *Certificate
+	decided *certificate.Certificate
 }
 
 type walker struct {
@@ -27,7 +29,7 @@ type walker struct {
 	machine *Machine
 	disk    []byte
 	sent    mask
-	decided *Certificate
+	decided *certificate.Certificate
 	stands  localKey // once decided
 }
 

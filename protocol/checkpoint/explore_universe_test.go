@@ -8,6 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // What can be said at all in an exploration: every message of every clerk in
@@ -51,7 +52,7 @@ type vote [2][3]int
 type universe struct {
 	setup
 	reporter
-	clerks    []Clerk
+	clerks    []certificate.Clerk
 	honest    []int
 	values    [3][]byte      // nil, A, B
 	ids       [3]protocol.ID // zero for nil
@@ -170,7 +171,7 @@ func (u *universe) name(id protocol.ID) int8 {
 // that comes later.
 type moment struct {
 	sent    mask
-	decided *Certificate
+	decided *certificate.Certificate
 	accused mask   // whoever signed two things, by clerk
 	record  []byte // the last persisted, if any was
 }

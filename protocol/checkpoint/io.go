@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // Step is where a clerk stands in a round (Algorithm 1).
@@ -103,12 +104,12 @@ type Schedule struct {
 }
 
 // Decided ends the machine: the value is final.
-type Decided struct{ Certificate Certificate }
+type Decided struct{ Certificate certificate.Certificate }
 
 // Refused ends the machine: a quorum made final what this clerk judged
 // invalid. Clerks conspire or software differs. The driver stops, keeps the
 // certificate and its own judgement, and says so loudly.
-type Refused struct{ Certificate Certificate }
+type Refused struct{ Certificate certificate.Certificate }
 
 // Accuse hands over proof that a clerk signed two different things.
 type Accuse struct{ Evidence Evidence }

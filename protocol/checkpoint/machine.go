@@ -14,11 +14,11 @@ import (
 // Config says what a machine is to agree on, and with whom.
 type Config struct {
 	Metastate protocol.ID
-	Height    uint64          // from 1
-	Prev      protocol.ID     // the final value at Height−1; zero at height 1
-	Era       protocol.ID     // the recall that made Clerks, zero if they are those in force
-	Clerks    []Clerk         // in force at Height, all machines in the same order
-	Signer    identity.Signer // of one of Clerks; nil only watches
+	Height    uint64              // from 1
+	Prev      protocol.ID         // the final value at Height−1; zero at height 1
+	Era       protocol.ID         // the recall that made Clerks, zero if they are those in force
+	Clerks    []certificate.Clerk // in force at Height, all machines in the same order
+	Signer    identity.Signer     // of one of Clerks; nil only watches
 	Timeouts  Timeouts
 }
 
@@ -114,7 +114,7 @@ func newMachine(cfg Config) (*Machine, error) {
 	cfg.Clerks = slices.Clone(cfg.Clerks)
 	m := &Machine{cfg: cfg, self: -1, locked: lock{round: NoRound}, valid: lock{round: NoRound}}
 	if cfg.Signer != nil {
-		m.self = slices.IndexFunc(cfg.Clerks, func(c Clerk) bool { return c.Key == cfg.Signer.Public() })
+		m.self = slices.IndexFunc(cfg.Clerks, func(c certificate.Clerk) bool { return c.Key == cfg.Signer.Public() })
 		if m.self < 0 {
 			return nil, errors.New("the signer is none of the clerks")
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 func testMachine(t testing.TB, n, self int) *Machine {
@@ -26,7 +27,7 @@ func TestConfigRefuses(t *testing.T) {
 		"prev at height 1": func(c *Config) { c.Prev = protocol.Sum(nil) },
 		"no prev":          func(c *Config) { c.Height = 2 },
 		"no clerks":        func(c *Config) { c.Clerks = nil },
-		"too many clerks":  func(c *Config) { c.Clerks = testClerks(MaxClerks + 1) },
+		"too many clerks":  func(c *Config) { c.Clerks = testClerks(certificate.MaxClerks + 1) },
 		"a stranger":       func(c *Config) { c.Signer = testKey(4) },
 		"a key shared":     func(c *Config) { c.Clerks[1].Key = c.Clerks[0].Key },
 	} {
@@ -155,7 +156,7 @@ func TestTimeoutsGrowAndEnd(t *testing.T) {
 			last = d
 		}
 		huge := Timeouts{1 << 62, 1 << 62, 1 << 62, 1 << 62, 1 << 62, 1 << 62}
-		if zero.after(s, MaxRound) != maxTimeout || huge.after(s, MaxRound) != maxTimeout {
+		if zero.after(s, certificate.MaxRound) != maxTimeout || huge.after(s, certificate.MaxRound) != maxTimeout {
 			t.Errorf("%v: the cap does not hold", s)
 		}
 	}
@@ -215,11 +216,11 @@ type lab struct {
 	t        *testing.T
 	machines []*Machine
 	sent     []*Message
-	decided  map[int]Certificate
+	decided  map[int]certificate.Certificate
 }
 
 func newLab(t *testing.T, n int) *lab {
-	l := &lab{t: t, decided: map[int]Certificate{}}
+	l := &lab{t: t, decided: map[int]certificate.Certificate{}}
 	for i := range n {
 		l.machines = append(l.machines, testMachine(t, n, i))
 		l.step(i, Start{})
@@ -325,7 +326,7 @@ func TestLockKeepsAgreement(t *testing.T) {
 // With f+1 clerks who double-sign, agreement is gone; the evidence is not.
 func TestDoubleSignersAreNamed(t *testing.T) {
 	values := [][]byte{mustEncode(t, testValue(4, "v")), mustEncode(t, testValue(4, "w"))}
-	var certs []Certificate
+	var certs []certificate.Certificate
 	for half, self := range []int{0, 3} { // B and C tell each a different story
 		m := testMachine(t, 4, self)
 		id := protocol.Sum(values[half])
@@ -358,7 +359,7 @@ func TestDoubleSignersAreNamed(t *testing.T) {
 		}
 		who = append(who, e.Clerk)
 	}
-	if f, _ := Quorum(4); !slices.Equal(who, []int{1, 2}) || len(who) < f+1 {
+	if f, _ := certificate.Quorum(4); !slices.Equal(who, []int{1, 2}) || len(who) < f+1 {
 		t.Errorf("named %v, want B and C", who)
 	}
 }

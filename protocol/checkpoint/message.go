@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
@@ -35,7 +36,7 @@ func (k Kind) String() string {
 
 const (
 	// MaxMessageSize is the largest encoding of a message in bytes.
-	MaxMessageSize = MaxValueSize + 256
+	MaxMessageSize = certificate.MaxValueSize + 256
 
 	// NoRound stands for no round at all: the −1 of Algorithm 1.
 	NoRound = -1
@@ -124,7 +125,7 @@ func encodeMessage(h Header, sig [identity.SignatureSize]byte, value []byte) []b
 // of its round, and its value well formed and of that height. Errors wrap
 // [ErrMalformed] or [ErrSignature]; the latter also for a message of a height
 // whose clerks are others. It keeps a copy of b.
-func ParseMessage(metastate protocol.ID, clerks []Clerk, b []byte) (*Message, error) {
+func ParseMessage(metastate protocol.ID, clerks []certificate.Clerk, b []byte) (*Message, error) {
 	m, err := decodeMessage(b, len(clerks))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: parsing a message: %w", err)
@@ -136,7 +137,7 @@ func ParseMessage(metastate protocol.ID, clerks []Clerk, b []byte) (*Message, er
 		}
 	}
 	if !identity.Verify(m.key, signingBytes(metastate, m.header), m.sig[:]) {
-		return nil, fmt.Errorf("checkpoint: parsing a message: %w", ErrSignature)
+		return nil, fmt.Errorf("checkpoint: parsing a message: %w", certificate.ErrSignature)
 	}
 	return m, nil
 }
@@ -144,7 +145,7 @@ func ParseMessage(metastate protocol.ID, clerks []Clerk, b []byte) (*Message, er
 // EraOf is the recall that an encoded message names, zero if it names none or is
 // no message.
 func EraOf(b []byte) protocol.ID {
-	m, err := decodeMessage(b, MaxClerks)
+	m, err := decodeMessage(b, certificate.MaxClerks)
 	if err != nil {
 		return protocol.ID{}
 	}
@@ -153,7 +154,7 @@ func EraOf(b []byte) protocol.ID {
 
 func decodeMessage(b []byte, clerks int) (*Message, error) {
 	if len(b) > MaxMessageSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxMessageSize)
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", certificate.ErrMalformed, len(b), MaxMessageSize)
 	}
 	m := &Message{raw: append([]byte(nil), b...)}
 	h := &m.header
@@ -162,11 +163,11 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 	pairs := d.Open(5, 8)
 	if d.Optional("b") {
 		h.Kind = KindProposal
-		m.value = d.Bytes(MaxValueSize)
+		m.value = d.Bytes(certificate.MaxValueSize)
 		pairs--
 	}
 	d.Key("c")
-	h.Clerk = int(d.Uint(MaxClerks - 1))
+	h.Clerk = int(d.Uint(certificate.MaxClerks - 1))
 	if d.Optional("e") {
 		h.Era = d.Link()
 		pairs--
@@ -174,11 +175,11 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 	d.Key("h")
 	h.Height = d.Uint(math.MaxUint64)
 	if h.Kind == KindProposal && d.Optional("l") {
-		h.ValidRound = int64(d.Uint(MaxRound))
+		h.ValidRound = int64(d.Uint(certificate.MaxRound))
 		pairs--
 	}
 	d.Key("r")
-	h.Round = uint32(d.Uint(MaxRound))
+	h.Round = uint32(d.Uint(certificate.MaxRound))
 	d.Key("s")
 	d.Fixed(m.sig[:])
 	d.Key("t")
@@ -195,7 +196,7 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 		return nil, err
 	}
 	if h.Height == 0 || h.Clerk >= clerks || h.ValidRound >= int64(h.Round) {
-		return nil, fmt.Errorf("%w: no such height, clerk or valid round", ErrMalformed)
+		return nil, fmt.Errorf("%w: no such height, clerk or valid round", certificate.ErrMalformed)
 	}
 	return m, nil
 }
@@ -203,15 +204,15 @@ func decodeMessage(b []byte, clerks int) (*Message, error) {
 // takeValue holds a proposal to its value and its turn.
 func (m *Message) takeValue(clerks int) error {
 	h := &m.header
-	v, err := ParseValue(m.value)
+	v, err := certificate.ParseValue(m.value)
 	if err != nil {
 		return err
 	}
 	if v.Metastate != m.metastate || v.Height != h.Height || v.Era() != h.Era {
-		return fmt.Errorf("%w: a value of another height, recall or metastate", ErrMalformed)
+		return fmt.Errorf("%w: a value of another height, recall or metastate", certificate.ErrMalformed)
 	}
 	if Proposer(h.Height, h.Round, clerks) != h.Clerk {
-		return fmt.Errorf("%w: not this clerk's turn", ErrMalformed)
+		return fmt.Errorf("%w: not this clerk's turn", certificate.ErrMalformed)
 	}
 	h.Value, m.prev = protocol.Sum(m.value), v.Prev
 	return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // What a clerk signs under a recall and as one of the clerks in force, at one
@@ -25,7 +26,7 @@ func TestRecallIsAnEraOfItsOwn(t *testing.T) {
 		"a proposal that names another recall": {Kind: KindProposal, Clerk: 1, ValidRound: NoRound, Value: id, Era: protocol.ID{1}},
 		"a proposal that names none":           {Kind: KindProposal, Clerk: 1, ValidRound: NoRound, Value: id},
 	} {
-		if _, err := ParseMessage(testMetastate, testClerks(4), signed(h, value)); !errors.Is(err, ErrMalformed) {
+		if _, err := ParseMessage(testMetastate, testClerks(4), signed(h, value)); !errors.Is(err, certificate.ErrMalformed) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -56,7 +57,7 @@ func TestRecallIsAnEraOfItsOwn(t *testing.T) {
 		t.Error(err)
 	}
 	again.Era = protocol.ID{}
-	if _, err := again.Verify(testMetastate, testClerks(4)); !errors.Is(err, ErrSignature) {
+	if _, err := again.Verify(testMetastate, testClerks(4)); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("evidence of one era holds in another: %v", err)
 	}
 }
@@ -66,15 +67,15 @@ func TestCertificateUnderARecall(t *testing.T) {
 	v := testValue(4, "v")
 	v.Recall = []protocol.ID{protocol.Sum([]byte("recall"))}
 	value := mustEncode(t, v)
-	c := Certificate{Value: value}
+	c := certificate.Certificate{Value: value}
 	for clerk := range 3 {
 		h := Header{Kind: KindPrecommit, Clerk: clerk, Height: 1, ValidRound: NoRound, Value: protocol.Sum(value), Era: v.Era()}
-		c.Signatures = append(c.Signatures, Signature{Clerk: uint8(clerk), Sig: signMessage(testKey(clerk), testMetastate, h, nil, protocol.ID{}).sig})
+		c.Signatures = append(c.Signatures, certificate.Signature{Clerk: uint8(clerk), Sig: signMessage(testKey(clerk), testMetastate, h, nil, protocol.ID{}).sig})
 	}
 	if _, err := c.Verify(testMetastate, testClerks(4)); err != nil {
 		t.Error(err)
 	}
-	if _, err := certify(value, 1, 0, 0, 1, 2).Verify(testMetastate, testClerks(4)); !errors.Is(err, ErrSignature) {
+	if _, err := certify(value, 1, 0, 0, 1, 2).Verify(testMetastate, testClerks(4)); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("signed as in no recall: %v", err)
 	}
 }

@@ -5,14 +5,15 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
 // Restore makes the tip of a certified value, its state, and the set of covered
 // control records. It requires that they are the value's.
-func Restore(c Certificate, s *state.State, control merkle.Set) (Tip, error) {
-	v, err := ParseValue(c.Value)
+func Restore(c certificate.Certificate, s *state.State, control merkle.Set) (Tip, error) {
+	v, err := certificate.ParseValue(c.Value)
 	if err != nil {
 		return Tip{}, err
 	}

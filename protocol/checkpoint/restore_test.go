@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
@@ -20,8 +21,8 @@ func TestRestoreTip(t *testing.T) {
 		t.Fatal(err)
 	}
 	control, id := next.Tip.Covered(protocol.ID{}), protocol.Sum([]byte("another"))
-	restore := func(change func(*checkpoint.Value), tip checkpoint.Tip, control merkle.Set) (checkpoint.Tip, error) {
-		v, err := checkpoint.ParseValue(next.Encoded)
+	restore := func(change func(*certificate.Value), tip checkpoint.Tip, control merkle.Set) (checkpoint.Tip, error) {
+		v, err := certificate.ParseValue(next.Encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,21 +31,21 @@ func TestRestoreTip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return checkpoint.Restore(checkpoint.Certificate{Value: b}, tip.State(), control)
+		return checkpoint.Restore(certificate.Certificate{Value: b}, tip.State(), control)
 	}
-	as := func(*checkpoint.Value) {}
+	as := func(*certificate.Value) {}
 	got, err := restore(as, next.Tip, control)
 	if err != nil || got.Ref() != next.Tip.Ref() || !got.Covers(records[0]) || !got.Covers(c.w.Genesis) {
 		t.Fatalf("the tip as it was: %v", err)
 	}
-	for what, change := range map[string]func(*checkpoint.Value){
-		"metastate":      func(v *checkpoint.Value) { v.Metastate = id },
-		"height":         func(v *checkpoint.Value) { v.Height++ },
-		"time":           func(v *checkpoint.Value) { v.AsOf++ },
-		"state root":     func(v *checkpoint.Value) { v.StateRoot[0] ^= 1 },
-		"control digest": func(v *checkpoint.Value) { v.Control.Digest[0] ^= 1 },
-		"control count":  func(v *checkpoint.Value) { v.Control.Count++ },
-		"clerks":         func(v *checkpoint.Value) { v.Clerks = v.Clerks[:1] },
+	for what, change := range map[string]func(*certificate.Value){
+		"metastate":      func(v *certificate.Value) { v.Metastate = id },
+		"height":         func(v *certificate.Value) { v.Height++ },
+		"time":           func(v *certificate.Value) { v.AsOf++ },
+		"state root":     func(v *certificate.Value) { v.StateRoot[0] ^= 1 },
+		"control digest": func(v *certificate.Value) { v.Control.Digest[0] ^= 1 },
+		"control count":  func(v *certificate.Value) { v.Control.Count++ },
+		"clerks":         func(v *certificate.Value) { v.Clerks = v.Clerks[:1] },
 	} {
 		if _, err := restore(change, next.Tip, control); err == nil {
 			t.Errorf("another %s was taken", what)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // The rules of Algorithm 1. Each reports whether it brought the machine
@@ -19,7 +20,7 @@ func (m *Machine) settle() {
 }
 
 func (m *Machine) quorum() int {
-	_, q := Quorum(len(m.cfg.Clerks))
+	_, q := certificate.Quorum(len(m.cfg.Clerks))
 	return q
 }
 
@@ -59,7 +60,7 @@ func (m *Machine) takeProposed(in Propose) Verdict {
 	if !m.at.asked || in.Round != m.at.round || m.at.step != StepPropose {
 		return Unasked
 	}
-	v, err := ParseValue(in.Value)
+	v, err := certificate.ParseValue(in.Value)
 	if err != nil || v.Metastate != m.cfg.Metastate || v.Height != m.cfg.Height || v.Prev != m.cfg.Prev || v.Era() != m.cfg.Era {
 		return Unfit
 	}
@@ -171,9 +172,9 @@ func (m *Machine) decide() bool {
 		if value == nil {
 			continue // a certificate or the proposal will come
 		}
-		c := Certificate{Value: value, Round: b.round}
+		c := certificate.Certificate{Value: value, Round: b.round}
 		for _, msg := range b.votes(KindPrecommit, id) {
-			c.Signatures = append(c.Signatures, Signature{Clerk: uint8(msg.header.Clerk), Sig: msg.sig})
+			c.Signatures = append(c.Signatures, certificate.Signature{Clerk: uint8(msg.header.Clerk), Sig: msg.sig})
 		}
 		switch m.judge(id, false) {
 		case yes:
@@ -203,7 +204,7 @@ func (m *Machine) skip() bool {
 			}
 		}
 	}
-	f, _ := Quorum(len(m.cfg.Clerks))
+	f, _ := certificate.Quorum(len(m.cfg.Clerks))
 	if len(reached) < f+1 {
 		return false
 	}
@@ -222,10 +223,16 @@ func (m *Machine) timeOut(in TimedOut) Verdict {
 		m.vote(KindPrevote, protocol.ID{})
 	case in.Step == StepPrevote && m.at.step == StepPrevote:
 		m.vote(KindPrecommit, protocol.ID{})
-	case in.Step == StepPrecommit && m.at.round < MaxRound:
+	case in.Step == StepPrecommit && m.at.round < certificate.MaxRound:
 		m.enter(m.at.round + 1)
 	default:
 		return Unasked
 	}
 	return Accepted
+}
+
+// Proposer returns the index, among n clerks, of the one whose turn it is to
+// propose in a round of a height (SPEC §7.4).
+func Proposer(height uint64, round uint32, n int) int {
+	return int((height%uint64(n) + uint64(round)%uint64(n)) % uint64(n))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected lines of testdata/scenarios")
@@ -235,7 +236,7 @@ func (s *scenario) lock(what string, l lock) string {
 	return fmt.Sprintf("%s %s@%d", what, s.names[l.id], l.round)
 }
 
-func (s *scenario) certificate(c Certificate) string {
+func (s *scenario) certificate(c certificate.Certificate) string {
 	if _, err := c.Verify(testMetastate, s.cfg.Clerks); err != nil {
 		s.t.Fatal(err)
 	}

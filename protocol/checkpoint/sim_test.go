@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // A world of clerks on a virtual network: messages are lost, delayed, repeated
@@ -44,7 +45,7 @@ type simNode struct {
 	machine  *Machine // nil while down
 	life     int      // counts restarts: timers of an earlier life are void
 	disk     []byte   // what Persist stored
-	decided  *Certificate
+	decided  *certificate.Certificate
 	liar     bool
 	lies     map[Header]*Message // told by a liar
 	accusing map[int]bool
@@ -53,7 +54,7 @@ type simNode struct {
 type world struct {
 	t       testing.TB
 	rng     *rand.Rand
-	clerks  []Clerk
+	clerks  []certificate.Clerk
 	nodes   []*simNode
 	now     time.Duration
 	seq     int
@@ -193,7 +194,7 @@ func (w *world) deliver(nd *simNode, b []byte) {
 	case msg != nil:
 		w.step(nd, Received{msg})
 	case nd.decided == nil:
-		c, err := ParseCertificate(b)
+		c, err := certificate.ParseCertificate(b)
 		if err != nil {
 			w.t.Fatalf("neither message nor certificate: %v", err)
 		}
@@ -342,7 +343,7 @@ func (w *world) checkBounds() {
 }
 
 func (w *world) agreed() error {
-	var first *Certificate
+	var first *certificate.Certificate
 	for _, nd := range w.nodes {
 		if nd.decided == nil {
 			continue

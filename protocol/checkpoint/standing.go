@@ -34,8 +34,8 @@ type Shown struct {
 	Before    protocol.ID
 	AsOf      int64
 	StateRoot [32]byte
-	Clerks    []Clerk      // who signed, of those in force
-	Member    *roll.Member // nil: proof that the persona is not on the roll
+	Clerks    []certificate.Clerk // who signed, of those in force
+	Member    *roll.Member        // nil: proof that the persona is not on the roll
 }
 
 // Encode returns the canonical bytes.
@@ -44,10 +44,10 @@ func (s Standing) Encode() []byte { return dagcbor.Encode(s) }
 // ParseStanding reads what Encode wrote. Errors wrap [ErrMalformed].
 func ParseStanding(b []byte) (s Standing, err error) {
 	if len(b) > MaxStanding {
-		return s, fmt.Errorf("checkpoint: parsing a standing: %w: over %d bytes", ErrMalformed, MaxStanding)
+		return s, fmt.Errorf("checkpoint: parsing a standing: %w: over %d bytes", certificate.ErrMalformed, MaxStanding)
 	}
 	if err := dagcbor.Unmarshal(b, &s); err != nil {
-		return s, fmt.Errorf("checkpoint: parsing a standing: %w: %w", ErrMalformed, err)
+		return s, fmt.Errorf("checkpoint: parsing a standing: %w: %w", certificate.ErrMalformed, err)
 	}
 	return s, nil
 }
@@ -58,11 +58,11 @@ func (s Standing) Verify() (out Shown, err error) {
 	wrong := func(err error) (Shown, error) {
 		return Shown{}, fmt.Errorf("checkpoint: verifying a standing: %w", err)
 	}
-	cert, err := ParseCertificate(s.Certificate)
+	cert, err := certificate.ParseCertificate(s.Certificate)
 	if err != nil {
 		return wrong(err)
 	}
-	before, err := ParseValue(s.Before)
+	before, err := certificate.ParseValue(s.Before)
 	if err != nil {
 		return wrong(err)
 	}
@@ -71,7 +71,7 @@ func (s Standing) Verify() (out Shown, err error) {
 		return wrong(err)
 	}
 	if protocol.Sum(s.Before) != v.Prev || before.Height+1 != v.Height || !v.Era().IsZero() {
-		return wrong(fmt.Errorf("%w: the value before is not the one named", ErrMalformed))
+		return wrong(fmt.Errorf("%w: the value before is not the one named", certificate.ErrMalformed))
 	}
 	if err := state.VerifyMember(v.StateRoot, s.Persona, s.Proof); err != nil {
 		return wrong(err)
@@ -92,7 +92,7 @@ func (s Standing) Verify() (out Shown, err error) {
 
 // Prove makes the standing of a persona at this tip, from the certificate of it
 // and the value before. It verifies before it is returned.
-func (t Tip) Prove(persona protocol.ID, certificate Certificate, before []byte) (Standing, error) {
+func (t Tip) Prove(persona protocol.ID, certificate certificate.Certificate, before []byte) (Standing, error) {
 	if certificate.ID() != t.ref.ID {
 		return Standing{}, errors.New("checkpoint: proving a standing: the certificate is of another checkpoint")
 	}

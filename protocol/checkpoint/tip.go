@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -64,13 +65,13 @@ func (t Tip) Covers(r *protocol.Record) bool { return t.Covered(r.Header().Subje
 func (t Tip) Frontier() []protocol.ID { return t.frontier }
 
 // Clerks are those who sign the next checkpoint.
-func (t Tip) Clerks() []Clerk {
+func (t Tip) Clerks() []certificate.Clerk {
 	seats := t.state.Roll().Clerks()
-	out := make([]Clerk, len(seats))
+	out := make([]certificate.Clerk, len(seats))
 	for i, c := range seats {
-		out[i] = Clerk{Persona: c.Persona, Key: c.Key}
+		out[i] = certificate.Clerk{Persona: c.Persona, Key: c.Key}
 	}
-	slices.SortFunc(out, func(a, b Clerk) int {
+	slices.SortFunc(out, func(a, b certificate.Clerk) int {
 		if c := a.Persona.Compare(b.Persona); c != 0 {
 			return c
 		}
@@ -82,12 +83,12 @@ func (t Tip) Clerks() []Clerk {
 // A Next is a checkpoint to be: its value, the chunks that the value names,
 // and the tip that it makes.
 type Next struct {
-	Value    Value
+	Value    certificate.Value
 	Encoded  []byte
 	Chunks   [][]byte
 	Tip      Tip
 	Verdicts []protocol.Verdict
-	before   []Clerk // in force until it
+	before   []certificate.Clerk // in force until it
 }
 
 // Propose makes the value that covers as many of the records as fit, at a
@@ -111,7 +112,7 @@ func (t Tip) ProposeUnder(recall protocol.ID, records []*protocol.Record, asOf i
 // Apply recomputes what a certified value claims from the records it newly
 // covers, which must be exactly those. Errors wrap [ErrNotNext] or
 // [ErrStateRoot].
-func (t Tip) Apply(v Value, records []*protocol.Record) (Next, error) {
+func (t Tip) Apply(v certificate.Value, records []*protocol.Record) (Next, error) {
 	if v.Metastate != t.state.Metastate() || v.Height != t.ref.Height+1 || v.Prev != t.ref.ID || v.AsOf < t.state.AsOf() {
 		return Next{}, fmt.Errorf("checkpoint: height %d: %w", v.Height, ErrNotNext)
 	}
@@ -183,7 +184,7 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 		n = len(ordered)
 	}
 	ballots := t.coverableBulk(ordered[n:])
-	room := MaxNewlyCovered - min(len(ballots), MaxNewlyCovered/2)
+	room := certificate.MaxNewlyCovered - min(len(ballots), certificate.MaxNewlyCovered/2)
 	var out []*protocol.Record
 	in := map[protocol.ID]bool{}
 	for _, r := range ordered[:n] {
@@ -195,7 +196,7 @@ func (t Tip) coverable(records []*protocol.Record) []*protocol.Record {
 			out = append(out, r)
 		}
 	}
-	return append(out, ballots[:min(len(ballots), MaxNewlyCovered-len(out))]...)
+	return append(out, ballots[:min(len(ballots), certificate.MaxNewlyCovered-len(out))]...)
 }
 
 // coverableBulk picks records of subjects.
@@ -203,11 +204,11 @@ func (t Tip) coverableBulk(records []*protocol.Record) (out []*protocol.Record) 
 	in, subjects := map[protocol.ID]bool{}, map[protocol.ID]bool{}
 	for _, r := range records {
 		subject := r.Header().Subject
-		if in[r.ID()] || !t.Ripe(r, nil) || !subjects[subject] && len(subjects) == MaxSubjects {
+		if in[r.ID()] || !t.Ripe(r, nil) || !subjects[subject] && len(subjects) == certificate.MaxSubjects {
 			continue
 		}
 		in[r.ID()], subjects[subject] = true, true
-		if out = append(out, r); len(out) == MaxNewlyCovered {
+		if out = append(out, r); len(out) == certificate.MaxNewlyCovered {
 			break
 		}
 	}
@@ -239,7 +240,7 @@ func ancestry(r *protocol.Record) []protocol.ID {
 // Signers are who may sign the checkpoint: the clerks in force, or if it names a
 // recall the successors that this names. Nil if it names a recall that its
 // records don't carry out.
-func (n Next) Signers() []Clerk {
+func (n Next) Signers() []certificate.Clerk {
 	era := n.Value.Era()
 	if era.IsZero() {
 		return n.before
@@ -254,10 +255,10 @@ func (n Next) Signers() []Clerk {
 
 // Successors are those whom a recall makes clerks, in the order that their
 // signatures are numbered.
-func Successors(r roll.Recalled) []Clerk {
-	out := make([]Clerk, len(r.In))
+func Successors(r roll.Recalled) []certificate.Clerk {
+	out := make([]certificate.Clerk, len(r.In))
 	for i, c := range r.In {
-		out[i] = Clerk{Persona: c.Persona, Key: c.Key}
+		out[i] = certificate.Clerk{Persona: c.Persona, Key: c.Key}
 	}
 	return out
 }
@@ -289,9 +290,9 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 	// than a value has room for must not keep a record from being covered, and
 	// what the value doesn't list no later one depends on.
 	n.Tip.frontier = slices.SortedFunc(maps.Keys(heads), protocol.ID.Compare)
-	n.Tip.frontier = n.Tip.frontier[:min(len(n.Tip.frontier), MaxFrontier)]
-	n.Value = Value{
-		Version: Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
+	n.Tip.frontier = n.Tip.frontier[:min(len(n.Tip.frontier), certificate.MaxFrontier)]
+	n.Value = certificate.Value{
+		Version: certificate.Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
 		Clerks: n.Tip.Clerks(), StateRoot: s.Root(),
 	}
 	if !recall.IsZero() {
@@ -307,7 +308,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 	n.Value.Control.Count = uint64(n.Tip.control.Len())
 	for _, id := range s.Decisions().JustClosed() {
 		p := s.Decisions().Poll(id)
-		n.Value.Closings = append(n.Value.Closings, Closing{
+		n.Value.Closings = append(n.Value.Closings, certificate.Closing{
 			Poll: id, Digest: p.Result.Ballots, Count: p.Result.Counted, Result: p.Result.ID(),
 		})
 	}
@@ -323,7 +324,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 // cover adds newly covered ids to one set and lists them in the value.
 func (n *Next) cover(subject protocol.ID, ids []protocol.ID) error {
 	slices.SortFunc(ids, protocol.ID.Compare)
-	chunks, err := SplitChunks(ids)
+	chunks, err := certificate.SplitChunks(ids)
 	if err != nil {
 		return err
 	}
@@ -340,7 +341,7 @@ func (n *Next) cover(subject protocol.ID, ids []protocol.ID) error {
 		return nil
 	}
 	set := n.Tip.Covered(subject)
-	n.Value.Subjects = append(n.Value.Subjects, Subject{
+	n.Value.Subjects = append(n.Value.Subjects, certificate.Subject{
 		Subject: subject, Digest: set.Root(), Count: uint64(set.Len()), Chunks: names,
 	})
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
@@ -59,7 +60,7 @@ func (c *chain) cover(asOf int64, records []*protocol.Record) (rest []*protocol.
 // the value from its bytes, comes to the same.
 func (c *chain) agree(next checkpoint.Next, covered []*protocol.Record) {
 	c.Helper()
-	v, err := checkpoint.ParseValue(next.Encoded)
+	v, err := certificate.ParseValue(next.Encoded)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func TestTipApplyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse := func(what string, v checkpoint.Value, records []*protocol.Record, want error) {
+	refuse := func(what string, v certificate.Value, records []*protocol.Record, want error) {
 		t.Helper()
 		if _, err := c.tip.Apply(v, records); err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", what, err, want)
@@ -189,30 +190,30 @@ func TestTipApplyRefuses(t *testing.T) {
 	refuse("a record that is covered", v, append(slices.Clone(records), c.w.Genesis), checkpoint.ErrNotNext)
 
 	id := protocol.Sum([]byte("another"))
-	for what, change := range map[string]func(*checkpoint.Value){
-		"metastate": func(v *checkpoint.Value) { v.Metastate = id },
-		"height":    func(v *checkpoint.Value) { v.Height++ },
-		"prev":      func(v *checkpoint.Value) { v.Prev = id },
-		"asOf back": func(v *checkpoint.Value) { v.AsOf = statetest.Start - 1 },
-		"version":   func(v *checkpoint.Value) { v.Version++ },
-		"asOf":      func(v *checkpoint.Value) { v.AsOf++ },
-		"root":      func(v *checkpoint.Value) { v.StateRoot[0] ^= 1 },
-		"evidence":  func(v *checkpoint.Value) { v.Recall = []protocol.ID{id} },
-		"frontier":  func(v *checkpoint.Value) { v.Control.Frontier = []protocol.ID{id} },
-		"digest":    func(v *checkpoint.Value) { v.Control.Digest[0] ^= 1 },
-		"count":     func(v *checkpoint.Value) { v.Control.Count++ },
-		"chunks":    func(v *checkpoint.Value) { v.Control.Chunks = []protocol.ID{id} },
-		"subject":   func(v *checkpoint.Value) { v.Subjects = v.Subjects[:1] },
-		"of sub":    func(v *checkpoint.Value) { v.Subjects[0].Count++ },
-		"dig sub":   func(v *checkpoint.Value) { v.Subjects[0].Digest[0] ^= 1 },
-		"chunk sub": func(v *checkpoint.Value) { v.Subjects[0].Chunks = []protocol.ID{id} },
-		"closings":  func(v *checkpoint.Value) { v.Closings = nil },
-		"result":    func(v *checkpoint.Value) { v.Closings[0].Result = id },
-		"counted":   func(v *checkpoint.Value) { v.Closings[0].Count++ },
-		"clerks":    func(v *checkpoint.Value) { v.Clerks = v.Clerks[:1] },
-		"clerk key": func(v *checkpoint.Value) { v.Clerks[0].Key = identity.PublicKey(id) },
+	for what, change := range map[string]func(*certificate.Value){
+		"metastate": func(v *certificate.Value) { v.Metastate = id },
+		"height":    func(v *certificate.Value) { v.Height++ },
+		"prev":      func(v *certificate.Value) { v.Prev = id },
+		"asOf back": func(v *certificate.Value) { v.AsOf = statetest.Start - 1 },
+		"version":   func(v *certificate.Value) { v.Version++ },
+		"asOf":      func(v *certificate.Value) { v.AsOf++ },
+		"root":      func(v *certificate.Value) { v.StateRoot[0] ^= 1 },
+		"evidence":  func(v *certificate.Value) { v.Recall = []protocol.ID{id} },
+		"frontier":  func(v *certificate.Value) { v.Control.Frontier = []protocol.ID{id} },
+		"digest":    func(v *certificate.Value) { v.Control.Digest[0] ^= 1 },
+		"count":     func(v *certificate.Value) { v.Control.Count++ },
+		"chunks":    func(v *certificate.Value) { v.Control.Chunks = []protocol.ID{id} },
+		"subject":   func(v *certificate.Value) { v.Subjects = v.Subjects[:1] },
+		"of sub":    func(v *certificate.Value) { v.Subjects[0].Count++ },
+		"dig sub":   func(v *certificate.Value) { v.Subjects[0].Digest[0] ^= 1 },
+		"chunk sub": func(v *certificate.Value) { v.Subjects[0].Chunks = []protocol.ID{id} },
+		"closings":  func(v *certificate.Value) { v.Closings = nil },
+		"result":    func(v *certificate.Value) { v.Closings[0].Result = id },
+		"counted":   func(v *certificate.Value) { v.Closings[0].Count++ },
+		"clerks":    func(v *certificate.Value) { v.Clerks = v.Clerks[:1] },
+		"clerk key": func(v *certificate.Value) { v.Clerks[0].Key = identity.PublicKey(id) },
 	} {
-		changed, err := checkpoint.ParseValue(next.Encoded) // a deep copy
+		changed, err := certificate.ParseValue(next.Encoded) // a deep copy
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +252,7 @@ func TestTipCaps(t *testing.T) {
 	if rest := c.cover(0, records); len(rest) != 0 {
 		t.Fatalf("%d left", len(rest))
 	}
-	if n := len(c.tip.Frontier()); n != checkpoint.MaxFrontier {
+	if n := len(c.tip.Frontier()); n != certificate.MaxFrontier {
 		t.Fatalf("%d heads, wanted as many as a value lists", n)
 	}
 	records = nil
@@ -262,7 +263,7 @@ func TestTipCaps(t *testing.T) {
 	rounds := 0
 	for ; len(records) > 0; rounds++ {
 		before := len(records)
-		if records = c.cover(1, records); len(records) == before || before-len(records) > checkpoint.MaxNewlyCovered {
+		if records = c.cover(1, records); len(records) == before || before-len(records) > certificate.MaxNewlyCovered {
 			t.Fatalf("round %d: %d of %d left", rounds, len(records), before)
 		}
 	}
@@ -289,7 +290,7 @@ func (c *chain) closeAll(questions []protocol.ID) {
 		}
 		c.cover(at-statetest.Start, late)
 		n := len(c.tip.State().Decisions().JustClosed())
-		if n == 0 || n > checkpoint.MaxClosings {
+		if n == 0 || n > certificate.MaxClosings {
 			c.Fatalf("%d polls closed in round %d", n, round)
 		}
 		closed += n
@@ -311,7 +312,7 @@ func TestBallotsHaveRoom(t *testing.T) {
 	c := newChain(t, "alice", "bob")
 	p := c.w.Propose("alice", "x", "ordinary", 3600, statetest.How{})
 	c.cover(0, []*protocol.Record{p})
-	room := checkpoint.MaxNewlyCovered
+	room := certificate.MaxNewlyCovered
 	noise := func(n int) (records []*protocol.Record) {
 		for range n {
 			records = append(records, c.w.Record("alice", protocol.Resign, map[string]int{"x": len(records)}, statetest.How{}))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // signed returns the bytes of a message of clerk h.Clerk at height 1.
@@ -24,7 +25,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	for _, h := range []Header{
 		{Kind: KindProposal, Clerk: 1, Height: 1, ValidRound: NoRound, Value: id},
 		{Kind: KindProposal, Clerk: 3, Height: 1, Round: 2, ValidRound: 0, Value: id},
-		{Kind: KindPrevote, Clerk: 0, Height: 1 << 60, Round: MaxRound, ValidRound: NoRound},
+		{Kind: KindPrevote, Clerk: 0, Height: 1 << 60, Round: certificate.MaxRound, ValidRound: NoRound},
 		{Kind: KindPrecommit, Clerk: 2, Height: 1, ValidRound: NoRound, Value: id},
 	} {
 		var value []byte
@@ -61,26 +62,26 @@ func TestMessageSignatureBindsEveryField(t *testing.T) {
 	} {
 		g := h
 		change(&g)
-		if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(g, sig, nil)); !errors.Is(err, ErrSignature) {
-			t.Errorf("%s changed: %v, want ErrSignature", name, err)
+		if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(g, sig, nil)); !errors.Is(err, certificate.ErrSignature) {
+			t.Errorf("%s changed: %v, want certificate.ErrSignature", name, err)
 		}
 	}
 	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(h, sig, nil)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ParseMessage(protocol.Sum([]byte("another")), testClerks(4), encodeMessage(h, sig, nil)); !errors.Is(err, ErrSignature) {
+	if _, err := ParseMessage(protocol.Sum([]byte("another")), testClerks(4), encodeMessage(h, sig, nil)); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("replayed into another metastate: %v", err)
 	}
 	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, b)); err != nil {
 		t.Fatal(err)
 	}
 	p.ValidRound = 2
-	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, b)); !errors.Is(err, ErrSignature) {
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, b)); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("valid round changed: %v", err)
 	}
 	other := mustEncode(t, testValue(4, "w"))
 	p.ValidRound = NoRound
-	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, other)); !errors.Is(err, ErrSignature) {
+	if _, err := ParseMessage(testMetastate, testClerks(4), encodeMessage(p, proposalSig, other)); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("value changed: %v", err)
 	}
 }
@@ -100,15 +101,15 @@ func TestMessageRefuses(t *testing.T) {
 		"no value":            signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: NoRound}, []byte{0}),
 		"valid round not yet": signed(Header{Kind: KindProposal, Clerk: 1, ValidRound: 0, Value: protocol.Sum(b)}, b),
 		"no such clerk":       signed(Header{Kind: KindPrevote, Clerk: 4}, nil),
-		"round too far":       signed(Header{Kind: KindPrevote, Round: MaxRound + 1}, nil),
+		"round too far":       signed(Header{Kind: KindPrevote, Round: certificate.MaxRound + 1}, nil),
 		"unknown kind":        signed(Header{Kind: 4}, nil),
 		"vote with a value":   signed(Header{Kind: KindPrevote, Clerk: 1, ValidRound: NoRound}, b),
 		"trailing byte":       append(signed(Header{Kind: KindPrevote, ValidRound: NoRound}, nil), 0),
 		"too long":            make([]byte, MaxMessageSize+1),
 		"proposal of no kind": signed(Header{Kind: KindProposal, ValidRound: NoRound}, nil),
 	} {
-		if _, err := ParseMessage(testMetastate, testClerks(4), raw); !errors.Is(err, ErrMalformed) {
-			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		if _, err := ParseMessage(testMetastate, testClerks(4), raw); !errors.Is(err, certificate.ErrMalformed) {
+			t.Errorf("%s: %v, want certificate.ErrMalformed", name, err)
 		}
 	}
 	if _, err := ParseMessage(testMetastate, nil, signed(Header{Kind: KindPrevote, ValidRound: NoRound}, nil)); err == nil {
@@ -117,12 +118,12 @@ func TestMessageRefuses(t *testing.T) {
 }
 
 // certify returns a certificate of value by the clerks named.
-func certify(value []byte, height uint64, round uint32, who ...int) Certificate {
-	c := Certificate{Value: value, Round: round}
+func certify(value []byte, height uint64, round uint32, who ...int) certificate.Certificate {
+	c := certificate.Certificate{Value: value, Round: round}
 	h := Header{Kind: KindPrecommit, Height: height, Round: round, Value: protocol.Sum(value)}
 	for _, i := range who {
 		sig := testKey(i).Sign(signingBytes(testMetastate, h))
-		c.Signatures = append(c.Signatures, Signature{Clerk: uint8(i), Sig: sig})
+		c.Signatures = append(c.Signatures, certificate.Signature{Clerk: uint8(i), Sig: sig})
 	}
 	return c
 }
@@ -146,19 +147,19 @@ func TestEvidence(t *testing.T) {
 		change func(e *Evidence)
 		want   error
 	}{
-		"same message":  {func(e *Evidence) { e.Second = e.First }, ErrMalformed},
-		"swapped":       {func(e *Evidence) { e.First, e.Second = e.Second, e.First }, ErrMalformed},
-		"other round":   {func(e *Evidence) { e.Round = 2 }, ErrSignature},
-		"other height":  {func(e *Evidence) { e.Height = 6 }, ErrSignature},
-		"other kind":    {func(e *Evidence) { e.Kind = KindPrecommit }, ErrSignature},
-		"other clerk":   {func(e *Evidence) { e.Clerk = 1 }, ErrSignature},
-		"no such clerk": {func(e *Evidence) { e.Clerk = 4 }, ErrMalformed},
-		"kind 0":        {func(e *Evidence) { e.Kind = 0 }, ErrMalformed},
-		"height 0":      {func(e *Evidence) { e.Height = 0 }, ErrMalformed},
-		"nil proposal":  {func(e *Evidence) { e.Kind = KindProposal }, ErrMalformed},
-		"vote with one": {func(e *Evidence) { e.First.ValidRound = 0 }, ErrMalformed},
-		"bad second":    {func(e *Evidence) { e.Second.Sig[3] ^= 1 }, ErrSignature},
-		"bad first":     {func(e *Evidence) { e.First.Sig[3] ^= 1 }, ErrSignature},
+		"same message":  {func(e *Evidence) { e.Second = e.First }, certificate.ErrMalformed},
+		"swapped":       {func(e *Evidence) { e.First, e.Second = e.Second, e.First }, certificate.ErrMalformed},
+		"other round":   {func(e *Evidence) { e.Round = 2 }, certificate.ErrSignature},
+		"other height":  {func(e *Evidence) { e.Height = 6 }, certificate.ErrSignature},
+		"other kind":    {func(e *Evidence) { e.Kind = KindPrecommit }, certificate.ErrSignature},
+		"other clerk":   {func(e *Evidence) { e.Clerk = 1 }, certificate.ErrSignature},
+		"no such clerk": {func(e *Evidence) { e.Clerk = 4 }, certificate.ErrMalformed},
+		"kind 0":        {func(e *Evidence) { e.Kind = 0 }, certificate.ErrMalformed},
+		"height 0":      {func(e *Evidence) { e.Height = 0 }, certificate.ErrMalformed},
+		"nil proposal":  {func(e *Evidence) { e.Kind = KindProposal }, certificate.ErrMalformed},
+		"vote with one": {func(e *Evidence) { e.First.ValidRound = 0 }, certificate.ErrMalformed},
+		"bad second":    {func(e *Evidence) { e.Second.Sig[3] ^= 1 }, certificate.ErrSignature},
+		"bad first":     {func(e *Evidence) { e.First.Sig[3] ^= 1 }, certificate.ErrSignature},
 	} {
 		bad := e
 		tc.change(&bad)
@@ -166,7 +167,7 @@ func TestEvidence(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
-	if _, err := e.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, ErrSignature) {
+	if _, err := e.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("another metastate: %v", err)
 	}
 }
@@ -202,7 +203,7 @@ func TestConflict(t *testing.T) {
 	if !slices.Equal(who, []int{2, 3}) {
 		t.Errorf("convicts %v, want 2 and 3", who)
 	}
-	if Conflict(a, a) != nil || Conflict(a, certify(w, 1, 1, 1, 2, 3)) != nil || Conflict(a, Certificate{}) != nil {
+	if Conflict(a, a) != nil || Conflict(a, certify(w, 1, 1, 1, 2, 3)) != nil || Conflict(a, certificate.Certificate{}) != nil {
 		t.Error("evidence where nothing was signed twice in a round")
 	}
 }
@@ -225,7 +226,7 @@ func TestSecondSignatureIsNoConflict(t *testing.T) {
 
 // SPEC §7.4 rule 4.
 func TestProposer(t *testing.T) {
-	for n := 1; n <= MaxClerks; n++ {
+	for n := 1; n <= certificate.MaxClerks; n++ {
 		turns := map[int]bool{}
 		for round := range uint32(n) {
 			turns[Proposer(1<<64-1, round, n)] = true

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/snapshot"
@@ -88,11 +88,11 @@ func TestOpenRefusesMixed(t *testing.T) {
 func TestMakeRefuses(t *testing.T) {
 	c := rich(t)
 	h := c.tip.Ref().Height
-	rival, err := checkpoint.ParseCertificate(c.certs[h])
+	rival, err := certificate.ParseCertificate(c.certs[h])
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := checkpoint.ParseValue(rival.Value)
+	value, err := certificate.ParseValue(rival.Value)
 	if err != nil {
 		t.Fatal(err)
 	}

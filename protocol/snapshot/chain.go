@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 )
 
 // MaxHandovers is how many changes of the clerks a [Chain] takes.
@@ -26,7 +26,7 @@ var (
 type Chain struct {
 	metastate protocol.ID
 	last      protocol.Ref // the checkpoint that named clerks
-	clerks    []checkpoint.Clerk
+	clerks    []certificate.Clerk
 	handovers int
 }
 
@@ -37,7 +37,7 @@ func NewChain(metastate protocol.ID, known protocol.Ref, value []byte) (*Chain, 
 	if known.Height == 0 || protocol.Sum(value) != known.ID {
 		return nil, fmt.Errorf("snapshot: beginning a chain: %w", ErrKnown)
 	}
-	v, err := checkpoint.ParseValue(value)
+	v, err := certificate.ParseValue(value)
 	if err != nil || v.Metastate != metastate || v.Height != known.Height {
 		return nil, fmt.Errorf("snapshot: beginning a chain: %w: its value is of another height or metastate", ErrKnown)
 	}
@@ -46,9 +46,9 @@ func NewChain(metastate protocol.ID, known protocol.Ref, value []byte) (*Chain, 
 
 // Add takes the next certificate at which the clerks changed. They come by
 // rising height. One that is refused changes nothing. Errors wrap [ErrChain] or
-// those of [checkpoint.Certificate.Verify].
-func (c *Chain) Add(certificate []byte) error {
-	cert, v, err := c.follow(certificate)
+// those of [certificate.Certificate.Verify].
+func (c *Chain) Add(b []byte) error {
+	cert, v, err := c.follow(b)
 	if err != nil {
 		return fmt.Errorf("snapshot: adding to a chain: %w", err)
 	}
@@ -65,8 +65,8 @@ func (c *Chain) Add(certificate []byte) error {
 
 // follow requires that a certificate comes after the last of the chain, and
 // holds under the clerks that the last one names.
-func (c *Chain) follow(certificate []byte) (cert checkpoint.Certificate, v checkpoint.Value, err error) {
-	if cert, err = checkpoint.ParseCertificate(certificate); err != nil {
+func (c *Chain) follow(b []byte) (cert certificate.Certificate, v certificate.Value, err error) {
+	if cert, err = certificate.ParseCertificate(b); err != nil {
 		return cert, v, err
 	}
 	if v, err = cert.Verify(c.metastate, c.clerks); err != nil {
@@ -79,10 +79,10 @@ func (c *Chain) follow(certificate []byte) (cert checkpoint.Certificate, v check
 }
 
 // verify requires that a certificate is the last of the chain, or follows it.
-func (c *Chain) verify(certificate []byte) (cert checkpoint.Certificate, v checkpoint.Value, err error) {
-	if cert, err = checkpoint.ParseCertificate(certificate); err != nil || cert.ID() != c.last.ID {
-		return c.follow(certificate)
+func (c *Chain) verify(b []byte) (cert certificate.Certificate, v certificate.Value, err error) {
+	if cert, err = certificate.ParseCertificate(b); err != nil || cert.ID() != c.last.ID {
+		return c.follow(b)
 	}
-	v, err = checkpoint.ParseValue(cert.Value) // who knows its id need not ask who signed it
+	v, err = certificate.ParseValue(cert.Value) // who knows its id need not ask who signed it
 	return cert, v, err
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/snapshot"
@@ -54,10 +55,10 @@ func TestChain(t *testing.T) {
 		"from a handover":         {known: 3, heights: []uint64{5}},
 		"from the last handover":  {known: 5},
 		"the snapshot's own":      {known: 6},
-		"one left out":            {known: 1, heights: []uint64{5}, add: checkpoint.ErrSignature},
-		"one left out at the end": {known: 1, heights: []uint64{3}, open: checkpoint.ErrNoQuorum},
-		"the known again":         {known: 1, heights: []uint64{1}, add: checkpoint.ErrSignature},
-		"back":                    {known: 1, heights: []uint64{3, 2}, add: checkpoint.ErrSignature},
+		"one left out":            {known: 1, heights: []uint64{5}, add: certificate.ErrSignature},
+		"one left out at the end": {known: 1, heights: []uint64{3}, open: certificate.ErrNoQuorum},
+		"the known again":         {known: 1, heights: []uint64{1}, add: certificate.ErrSignature},
+		"back":                    {known: 1, heights: []uint64{3, 2}, add: certificate.ErrSignature},
 		"nothing changes":         {known: 1, heights: []uint64{2}, add: snapshot.ErrChain},
 	} {
 		l, err := c.through(x.known, x.heights...)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
@@ -14,7 +14,7 @@ import (
 func TestSnapshotOfFork(t *testing.T) {
 	anchor := abroad.Anchor{
 		Metastate: protocol.Sum([]byte("parent")), Height: 3, ID: protocol.Sum([]byte("value")),
-		Clerks: []checkpoint.Clerk{{Persona: protocol.Sum([]byte("clerk")), Key: statetest.Key("clerk").Public()}},
+		Clerks: []certificate.Clerk{{Persona: protocol.Sum([]byte("clerk")), Key: statetest.Key("clerk").Public()}},
 	}
 	c := chainOf(t, statetest.NewFork(t, quick(t), &anchor, "alice"), "alice")
 	at := int64(statetest.Start)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
@@ -198,7 +199,7 @@ func (c *crowd) same(t *rapid.T, other checkpoint.Tip, asOf int64) checkpoint.Ti
 			covered = append(covered, r)
 		}
 	}
-	v, err := checkpoint.ParseValue(want.Encoded)
+	v, err := certificate.ParseValue(want.Encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +317,7 @@ func (c *crowd) note(seen map[string]int) {
 	if s.Charter().ID() != c.founded {
 		seen["another charter"]++
 	}
-	if v, _ := checkpoint.ParseCertificate(c.certs[c.tip.Ref().Height]); v.Value != nil && len(c.tip.Clerks()) != 3 {
+	if v, _ := certificate.ParseCertificate(c.certs[c.tip.Ref().Height]); v.Value != nil && len(c.tip.Clerks()) != 3 {
 		seen["handover"]++
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -112,7 +112,7 @@ func parseManifest(b []byte) (m manifest, err error) {
 	ok := r.Map(6) == 6
 	key := func(name string) { ok = string(r.Key(nil)) == name && ok }
 	key("c")
-	m.certificate = r.Bytes(checkpoint.MaxCertificateSize)
+	m.certificate = r.Bytes(certificate.MaxCertificateSize)
 	key("h")
 	m.charter = r.Bytes(maxCharter)
 	key("o")

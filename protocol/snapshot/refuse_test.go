@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/snapshot"
@@ -45,18 +46,18 @@ func TestRichHasEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	voting, touched := 0, 0
-	v, err := checkpoint.ParseCertificate(c.certs[c.tip.Ref().Height])
+	v, err := certificate.ParseCertificate(c.certs[c.tip.Ref().Height])
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := checkpoint.ParseValue(v.Value)
+	value, err := certificate.ParseValue(v.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for p := range tip.State().Decisions().Polls() {
 		if p.Phase == decision.Voting && p.Ballots.Len() > 0 {
 			voting++
-			if slices.ContainsFunc(value.Subjects, func(s checkpoint.Subject) bool { return s.Subject == p.Proposal }) {
+			if slices.ContainsFunc(value.Subjects, func(s certificate.Subject) bool { return s.Subject == p.Proposal }) {
 				touched++
 			}
 		}
@@ -202,7 +203,7 @@ func TestManyHeads(t *testing.T) {
 		batch = append(batch, c.w.Propose(fmt.Sprint("n", i), "x", "ordinary", 3600, statetest.How{}))
 	}
 	c.cover(at, batch)
-	if n := len(c.tip.Frontier()); n >= checkpoint.MaxFrontier {
+	if n := len(c.tip.Frontier()); n >= certificate.MaxFrontier {
 		t.Fatalf("%d heads too early", n)
 	}
 	s := c.snapshot()
@@ -219,7 +220,7 @@ func TestManyHeads(t *testing.T) {
 // heads covers records until there are as many heads as a value lists.
 func (c *chain) heads(t *testing.T, batch []*protocol.Record) {
 	c.cover(c.tip.State().AsOf(), batch)
-	if n := len(c.tip.Frontier()); n < checkpoint.MaxFrontier {
+	if n := len(c.tip.Frontier()); n < certificate.MaxFrontier {
 		t.Fatalf("%d heads", n)
 	}
 }

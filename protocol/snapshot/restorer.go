@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
@@ -40,8 +41,8 @@ func (r *Refused) Unwrap() error { return r.Err }
 // anybody. It is for one goroutine at a time.
 type Restorer struct {
 	genesis  *protocol.Record
-	cert     checkpoint.Certificate
-	value    checkpoint.Value
+	cert     certificate.Certificate
+	value    certificate.Value
 	manifest manifest
 	chunks   map[protocol.ID][]byte           // nil: missing
 	records  map[protocol.ID]*protocol.Record // nil: missing
@@ -124,7 +125,7 @@ func (r *Restorer) checkFixed() error {
 func (r *Restorer) Ref() protocol.Ref { return protocol.Ref{Height: r.value.Height, ID: r.cert.ID()} }
 
 // Certificate is that of the checkpoint that is restored.
-func (r *Restorer) Certificate() checkpoint.Certificate { return r.cert }
+func (r *Restorer) Certificate() certificate.Certificate { return r.cert }
 
 // Missing are the names of what is missing, as far as they are known: chunks in
 // the best order to ask for them, then records. It is empty once all is there.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
@@ -96,9 +97,9 @@ func (c *chain) take(tip checkpoint.Tip, records []*protocol.Record) {
 }
 
 // certify has all clerks sign a value.
-func (c *chain) certify(clerks []checkpoint.Clerk, value []byte) []byte {
+func (c *chain) certify(clerks []certificate.Clerk, value []byte) []byte {
 	c.Helper()
-	v, err := checkpoint.ParseValue(value)
+	v, err := certificate.ParseValue(value)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -106,13 +107,13 @@ func (c *chain) certify(clerks []checkpoint.Clerk, value []byte) []byte {
 	msg := append([]byte("metastate/agree/v1"), v.Metastate[:]...)
 	msg = binary.BigEndian.AppendUint64(append(msg, 3), v.Height)
 	msg = append(binary.BigEndian.AppendUint32(msg, 0), id[:]...)
-	cert := checkpoint.Certificate{Value: value}
+	cert := certificate.Certificate{Value: value}
 	for i, k := range clerks {
 		signer := c.keys[k.Key]
 		if signer == nil {
 			c.Fatalf("clerk %s has a key that the test has not", k.Persona)
 		}
-		cert.Signatures = append(cert.Signatures, checkpoint.Signature{Clerk: uint8(i), Sig: [64]byte(signer.Sign(msg))})
+		cert.Signatures = append(cert.Signatures, certificate.Signature{Clerk: uint8(i), Sig: [64]byte(signer.Sign(msg))})
 	}
 	return cert.Encode()
 }
@@ -141,9 +142,9 @@ func (c *chain) lineage() *snapshot.Chain {
 	return l
 }
 
-func (c *chain) clerksAfter(height uint64) []checkpoint.Clerk {
+func (c *chain) clerksAfter(height uint64) []certificate.Clerk {
 	c.Helper()
-	v, err := checkpoint.ParseValue(c.value(height))
+	v, err := certificate.ParseValue(c.value(height))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func (c *chain) clerksAfter(height uint64) []checkpoint.Clerk {
 // value is the encoded value of a height.
 func (c *chain) value(height uint64) []byte {
 	c.Helper()
-	cert, err := checkpoint.ParseCertificate(c.certs[height])
+	cert, err := certificate.ParseCertificate(c.certs[height])
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
@@ -47,7 +48,7 @@ func take(tip checkpoint.Tip, cert []byte, record func(protocol.ID) ([]byte, err
 	fail := func(err error) (*Snapshot, error) {
 		return nil, fmt.Errorf("snapshot: making one of height %d: %w", ref.Height, err)
 	}
-	c, err := checkpoint.ParseCertificate(cert)
+	c, err := certificate.ParseCertificate(cert)
 	if err != nil {
 		return fail(err)
 	}

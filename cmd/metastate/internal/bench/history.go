@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -53,7 +54,7 @@ func growTo(ctx context.Context, o Options, lengths []int) ([]subject, error) {
 				return nil, err
 			}
 			o.Progress(fmt.Sprintf("making a history: %d of %d records", g.covered, length))
-			if err := g.grow(min(length-g.covered, max(g.covered/4, leastHistory), checkpoint.MaxNewlyCovered)); err != nil {
+			if err := g.grow(min(length-g.covered, max(g.covered/4, leastHistory), certificate.MaxNewlyCovered)); err != nil {
 				return nil, err
 			}
 		}
