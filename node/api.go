@@ -360,7 +360,8 @@ type BundleRequest struct {
 type ImportReport struct {
 	Imported  int       `json:"imported"`
 	Duplicate int       `json:"duplicate"`
-	Refused   []Refusal `json:"refused"`
+	Refused   []Refusal `json:"refused"` // what is damaged first
+	Damaged   int       `json:"damaged"` // how many of Refused are; the rules refuse the others
 }
 
 // Refusal names a record of a bundle that was not taken.

@@ -11,6 +11,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/bundle"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -138,19 +139,24 @@ const (
 // from a peer, and a bad one is named without losing the good ones.
 func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out ImportReport, err error) {
 	out.Refused = []Refusal{}
+	var im importer
+	defer func() {
+		out.Refused = append(append(out.Refused, im.damaged...), im.unruly...)
+		out.Damaged = len(im.damaged)
+	}()
 	l := c.book()
 	if l == nil {
 		return out, errNotYet()
 	}
 	rd, err := bundle.NewReader(r)
 	if err != nil {
-		out.Refused = append(out.Refused, Refusal{Offset: new(int64), Reason: err.Error()})
+		im.refuse(protocol.ID{}, new(int64), err)
 		return out, nil
 	}
 	if m, ok := rd.Manifest(); ok && m.Metastate != c.id {
 		return out, &Error{Code: "other-metastate", Exit: ExitRefused, Message: "the bundle is of another metastate: " + m.Metastate.String(), Hint: "name it with --metastate; metastate list"}
 	}
-	im := importer{ledger: l, dry: dryRun, out: &out}
+	im.ledger, im.dry, im.out = l, dryRun, &out
 	var certs []packed
 	size := 0
 	for item, problem := range rd.All() {
@@ -173,7 +179,7 @@ func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out I
 				continue
 			}
 			if size += len(item.Certificate); size > maxImportCerts {
-				im.refuse(protocol.ID{}, &item.Offset, errors.New("more checkpoints than can be taken in at once: import the file again"))
+				im.refuse(protocol.ID{}, &item.Offset, errTooMany)
 				continue
 			}
 			certs = append(certs, p)
@@ -192,11 +198,15 @@ func (c *Community) Import(ctx context.Context, r io.Reader, dryRun bool) (out I
 	return out, im.finalise(certs)
 }
 
+var errTooMany = errors.New("more checkpoints than can be taken in at once: import the file again")
+
 type importer struct {
-	ledger *ledger
-	dry    bool
-	out    *ImportReport
-	batch  [][]byte
+	ledger  *ledger
+	dry     bool
+	out     *ImportReport
+	batch   [][]byte
+	damaged []Refusal
+	unruly  []Refusal // sound, and against the rules or too much
 }
 
 func (im *importer) refuse(id protocol.ID, offset *int64, why error) {
@@ -204,7 +214,11 @@ func (im *importer) refuse(id protocol.ID, offset *int64, why error) {
 	if !id.IsZero() {
 		r.ID = id.String()
 	}
-	im.out.Refused = append(im.out.Refused, r)
+	if errors.Is(why, state.ErrRefused) || errors.Is(why, errTooMany) {
+		im.unruly = append(im.unruly, r)
+	} else {
+		im.damaged = append(im.damaged, r)
+	}
 }
 
 func (im *importer) add(inner []byte) error {

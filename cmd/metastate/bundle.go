@@ -66,7 +66,8 @@ func (a *app) bundleImportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Take in the records of a file",
 		Long: "Take in the records of a file. What is sound is taken in even if other parts are\n" +
-			"damaged; then the exit code is 6, and the answer names what was refused.",
+			"damaged or against the rules; the answer names what was refused. Then the exit\n" +
+			"code is 6 if anything is damaged, else 3, or 5 if nothing could be taken.",
 		Args: arguments(1, 1),
 	}
 	dryRun := false
@@ -87,9 +88,22 @@ func (a *app) bundleImportCommand() *cobra.Command {
 		if r, err = n.In(a.opts.metastate).Import(ctx, f, dryRun); err != nil || len(r.Refused) == 0 {
 			return r, err
 		}
-		what := fmt.Sprintf("%s: %d records taken in, %d were there already, %d refused", args[0], r.Imported, r.Duplicate, len(r.Refused))
-		return r, with(refusals(what, r.Refused), r)
+		return r, with(importFailure(args[0], r), r)
 	}, show)
+}
+
+// importFailure is that of a bundle of which not everything was taken in.
+func importFailure(file string, r node.ImportReport) *failure {
+	f := refusals(fmt.Sprintf("%s: %d records taken in, %d were there already, %d refused", file, r.Imported, r.Duplicate, len(r.Refused)), r.Refused)
+	if r.Damaged > 0 {
+		return f
+	}
+	f.Code, f.Exit = "partial", node.ExitPartial
+	if r.Imported+r.Duplicate == 0 {
+		f.Code, f.Exit = "refused", node.ExitRefused
+	}
+	f.Hint = "the file is sound, and the rest of it is taken in; metastate sync now brings what others hold"
+	return f
 }
 
 // openFile opens a file to read; a folder is refused, as reading one fails late

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node"
@@ -60,6 +62,34 @@ func TestWriteFails(t *testing.T) {
 		a := &app{stdin: os.Stdin, stdout: full{}, stderr: &stderr}
 		if exit := a.run(args); exit != node.ExitFailed || !strings.Contains(stderr.String(), "error: writing the answer") {
 			t.Errorf("%q: exit %d, %q", args, exit, stderr.String())
+		}
+	}
+}
+
+// A command that is interrupted, here while it waits for a node, says so.
+func TestInterrupted(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt) // or one that comes early ends the test
+	defer signal.Stop(caught)
+	var stdout, stderr bytes.Buffer
+	a := &app{stdin: os.Stdin, stdout: &stdout, stderr: &stderr}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan int)
+	go func() { ended <- a.run([]string{"status", "--data", t.TempDir(), "--wait", "1m", "--json"}) }()
+	for again := time.NewTicker(20 * time.Millisecond); ; {
+		select {
+		case exit := <-ended:
+			if exit != exitInterrupted || !strings.Contains(stdout.String(), `"code":"interrupted","exit":130,`) {
+				t.Errorf("exit %d, %s", exit, stdout.String())
+			}
+			return
+		case <-again.C:
+			if err := self.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
