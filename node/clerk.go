@@ -75,8 +75,9 @@ func (c *clerk) poke() {
 
 // receive queues a message from another clerk, as it came.
 func (c *clerk) receive(raw []byte) error {
-	clerks := c.ledger.currentTip().Clerks()
-	if era := checkpoint.EraOf(raw); !era.IsZero() {
+	by := c.ledger.currentTip().Signers()
+	clerks := by.Clerks
+	if era := checkpoint.EraOf(raw); era != by.Era {
 		act, successors, _ := c.ledger.recall()
 		if act != era {
 			return nil // it may be known here later; messages are sent again
@@ -115,7 +116,8 @@ type heightDriver struct {
 	ctx     context.Context
 	machine *checkpoint.Machine
 	height  uint64
-	era     protocol.ID         // the recall under which it works, zero if there is none
+	recall  protocol.ID         // under which it works, zero if there is none
+	era     protocol.ID         // of what it signs
 	clerks  []certificate.Clerk // who agree
 	began   time.Time           // of the height here
 	paced   time.Time           // when a machine was last begun
@@ -138,16 +140,17 @@ func (h *heightDriver) turn() time.Duration {
 		h.announce(height)
 	}
 	tip := h.ledger.currentTip()
-	era, clerks, ready := h.ledger.recall()
-	if era.IsZero() {
-		clerks, ready = tip.Clerks(), true
+	recall, clerks, ready := h.ledger.recall()
+	by := certificate.Signers{Era: recall, Clerks: clerks}
+	if recall.IsZero() {
+		by, ready = tip.Signers(), true
 	}
-	if h.height != tip.Ref().Height+1 || h.era != era {
-		h.reset(tip, era)
+	if h.height != tip.Ref().Height+1 || h.era != by.Era {
+		h.reset(tip, by.Era)
 	}
-	h.clerks = clerks
+	h.recall, h.clerks = recall, by.Clerks
 	inputs := h.take()
-	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) || era.IsZero() && h.ledger.isContested() {
+	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) || recall.IsZero() && h.ledger.isContested() {
 		return watch
 	}
 	if h.machine == nil && (h.called(inputs) || h.mayBegin(tip)) {
@@ -229,7 +232,7 @@ func (h *heightDriver) stop() {
 	}
 }
 
-// votesKey names what was signed at a height, under a recall or not.
+// votesKey names what was signed at a height in an era.
 func votesKey(height uint64, era protocol.ID) string {
 	key := fmt.Sprintf("%s%d/", privVotes, height)
 	if !era.IsZero() {

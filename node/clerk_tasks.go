@@ -79,7 +79,7 @@ func (h *heightDriver) decided(cert certificate.Certificate) {
 // as they can be given now. Answers may raise further questions.
 func (h *heightDriver) answer() {
 	if need := h.need; need != nil && h.machine != nil {
-		next, ok, err := h.ledger.propose(h.era)
+		next, ok, err := h.ledger.propose(h.recall)
 		switch {
 		case err != nil:
 			h.log.Error("making a checkpoint failed", "cause", err)

@@ -56,7 +56,7 @@ func (l *ledger) leftBehind(id protocol.ID, v certificate.Value) bool {
 		return true
 	}
 	before := l.rivals[v.Prev]
-	stray := v.Era().IsZero() && (l.strays[v.Prev] || before != nil && before.left)
+	stray := v.Under().IsZero() && (l.strays[v.Prev] || before != nil && before.left)
 	if stray && len(l.strays) < maxStrays {
 		l.strays[id] = true
 	}
@@ -134,18 +134,18 @@ func (l *ledger) compare(cert certificate.Certificate, v certificate.Value) erro
 	here := l.onBranch(v.Height-1, v.Prev)
 	why := fmt.Errorf("two different checkpoints %d are both signed by a quorum of clerks", v.Height)
 	switch {
-	case here && !own.Era().IsZero() && v.Era().IsZero():
+	case here && !own.Under().IsZero() && v.Under().IsZero():
 		return nil // of clerks whom the roll recalled before it: void
-	case !v.Era().IsZero() && !here:
+	case !v.Under().IsZero() && !here:
 		return l.doubt()
-	case !v.Era().IsZero():
+	case !v.Under().IsZero():
 		why = fmt.Errorf("more than half of the members recalled the clerks at checkpoint %d, and this node holds later ones of theirs", v.Height-1)
-		if !own.Era().IsZero() {
+		if !own.Under().IsZero() {
 			why = fmt.Errorf("two recalls both made a checkpoint %d", v.Height)
 		}
 	}
 	clerks, err := l.stands(cert, v)
-	if err != nil && v.Era().IsZero() {
+	if err != nil && v.Under().IsZero() {
 		return fmt.Errorf("%w: %w", l.doubt(), err)
 	}
 	if err != nil {
@@ -169,21 +169,22 @@ func (l *ledger) compare(cert certificate.Certificate, v certificate.Value) erro
 // that its step puts in.
 func (l *ledger) stands(cert certificate.Certificate, v certificate.Value) (clerks []certificate.Clerk, err error) {
 	before := l.rivals[v.Prev]
+	var by certificate.Signers
 	switch {
-	case !v.Era().IsZero():
+	case !v.Under().IsZero():
 		var next checkpoint.Next
 		if next, _, err = l.recompute(v); err == nil {
-			clerks = next.Signers()
+			by = certificate.Signers{Era: v.Era(), Clerks: next.Signers()}
 		}
 	case before != nil:
-		clerks = before.value.Clerks
+		by = before.value.Next()
 	default:
-		clerks, err = l.clerksOf(v.Height)
+		by, err = l.inForce(v.Height)
 	}
 	if err == nil {
-		_, err = cert.Verify(l.metastate, clerks)
+		_, err = cert.Verify(l.metastate, by)
 	}
-	return clerks, err
+	return by.Clerks, err
 }
 
 // recompute applies a value off this node's branch, and the records that it
@@ -273,7 +274,7 @@ func (l *ledger) witness(cert certificate.Certificate, v certificate.Value) erro
 	switch {
 	case l.onBranch(v.Height, cert.ID()), l.rivals[cert.ID()] != nil, len(l.rivals) >= maxRivals:
 		return nil
-	case v.Height == next && v.Prev == l.tip.Ref().ID && v.Era().IsZero():
+	case v.Height == next && v.Prev == l.tip.Ref().ID && v.Under().IsZero():
 		return fmt.Errorf("%w: %w", errStopped, l.trouble) // its own branch's next: not before the person says so
 	}
 	if _, ok := l.forkOf(v); !ok {

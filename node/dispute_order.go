@@ -239,7 +239,7 @@ func (l *ledger) turn(to protocol.ID) error {
 	l.turns = slices.DeleteFunc(slices.Clone(left.turns), func(h uint64) bool { return h > o.Common })
 	for i, id := range o.Path {
 		height := o.Common + 1 + uint64(i)
-		if before, err := l.clerksOf(height); err != nil || !slices.Equal(before, left.rivals[id].value.Clerks) {
+		if before, err := l.inForce(height); err != nil || !slices.Equal(before.Clerks, left.rivals[id].value.Clerks) {
 			l.turns = append(l.turns, height)
 		}
 	}

@@ -157,7 +157,7 @@ func (l *ledger) branch(last *rival) (Branch, *rival) {
 		if rv.fault != nil {
 			b.Fault = rv.fault.Error()
 		}
-		if era := rv.value.Era(); !era.IsZero() {
+		if era := rv.value.Under(); !era.IsZero() {
 			b.Recall = &era
 		}
 	}
@@ -197,16 +197,16 @@ func (l *ledger) hereAfter(common uint64, d *Dispute) (certificate.Certificate, 
 	d.Here = Branch{
 		First: refOf(first, v), Last: &last, Checked: true, Certificate: first.Encode(), Signers: []protocol.ID{},
 	}
-	if era := v.Era(); !era.IsZero() {
+	if era := v.Under(); !era.IsZero() {
 		d.Here.Recall = &era
 		return first, nil
 	}
-	clerks, err := l.clerksOf(v.Height)
+	by, err := l.inForce(v.Height)
 	if err != nil {
 		return first, err
 	}
 	for _, s := range first.Signatures {
-		d.Here.Signers = append(d.Here.Signers, clerks[s.Clerk].Persona)
+		d.Here.Signers = append(d.Here.Signers, by.Clerks[s.Clerk].Persona)
 	}
 	return first, nil
 }
@@ -220,7 +220,7 @@ func (l *ledger) accused(firsts map[protocol.ID]certificate.Certificate) ([]prot
 	}
 	signed := map[seat]int{}
 	for _, c := range firsts {
-		if v, err := certificate.ParseValue(c.Value); err == nil && v.Era().IsZero() {
+		if v, err := certificate.ParseValue(c.Value); err == nil && v.Under().IsZero() {
 			for _, s := range c.Signatures {
 				signed[seat{v.Height, s.Clerk}]++
 			}
@@ -228,12 +228,12 @@ func (l *ledger) accused(firsts map[protocol.ID]certificate.Certificate) ([]prot
 	}
 	out := []protocol.ID{}
 	for at, n := range signed {
-		clerks, err := l.clerksOf(at.height)
+		by, err := l.inForce(at.height)
 		if err != nil {
 			return out, err
 		}
-		if n > 1 && int(at.clerk) < len(clerks) {
-			out = append(out, clerks[at.clerk].Persona)
+		if n > 1 && int(at.clerk) < len(by.Clerks) {
+			out = append(out, by.Clerks[at.clerk].Persona)
 		}
 	}
 	slices.SortFunc(out, protocol.ID.Compare)

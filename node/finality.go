@@ -126,7 +126,7 @@ func (l *ledger) offer(cert certificate.Certificate) (moved bool, err error) {
 		return false, errWaiting
 	case v.Prev != l.tip.Ref().ID:
 		return false, l.doubt()
-	case v.Era().IsZero() && l.contested():
+	case v.Under().IsZero() && l.contested():
 		return false, nil // the clerks in force have had their say here, twice
 	}
 	moved, err = l.advance(cert)
@@ -163,22 +163,22 @@ func (l *ledger) retry() (moved bool) {
 	}
 }
 
-// clerksOf are those who sign the checkpoint at a height that is final here.
+// inForce are those who sign the checkpoint at a height that is final here.
 // Anyone can ask by a forged certificate: it costs one look-up.
-func (l *ledger) clerksOf(height uint64) ([]certificate.Clerk, error) {
+func (l *ledger) inForce(height uint64) (by certificate.Signers, err error) {
 	if height > 1 {
 		_, v, err := l.certificateAt(height - 1)
-		return v.Clerks, err
+		return v.Next(), err
 	}
 	genesis, err := l.record(l.metastate)
 	if err != nil {
-		return nil, err
+		return by, err
 	}
 	tip, err := checkpoint.Begin(genesis)
 	if err != nil {
-		return nil, err
+		return by, err
 	}
-	return tip.Clerks(), nil
+	return tip.Signers(), nil
 }
 
 // advance applies the next certificate. Caller holds mu.
@@ -188,9 +188,9 @@ func (l *ledger) advance(cert certificate.Certificate) (moved bool, err error) {
 		return false, err
 	}
 	// Who signs under a recall follows from the records it covers.
-	recalled := !v.Era().IsZero()
+	recalled := !v.Under().IsZero()
 	if !recalled {
-		if _, err := cert.Verify(l.metastate, l.tip.Clerks()); err != nil {
+		if _, err := cert.Verify(l.metastate, l.tip.Signers()); err != nil {
 			return false, err
 		}
 	}
@@ -206,7 +206,7 @@ func (l *ledger) advance(cert certificate.Certificate) (moved bool, err error) {
 	}
 	next, err := l.tip.Apply(v, recs)
 	if err == nil && recalled {
-		_, err = cert.Verify(l.metastate, next.Signers())
+		_, err = cert.Verify(l.metastate, certificate.Signers{Era: v.Era(), Clerks: next.Signers()})
 	}
 	if err != nil && recalled {
 		return false, err // nobody in force stands behind it

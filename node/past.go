@@ -113,14 +113,14 @@ func (l *ledger) fillIn() error {
 	}
 	for len(l.past.queue) > 0 {
 		c := &l.past.queue[0]
-		clerks, known, err := l.clerksBelow()
+		by, known, err := l.signersBelow()
 		if err != nil || !known || c.forged || !l.whole(c) {
 			return err
 		}
 		// Its id vouches for the value, but others will ask for its signatures.
 		// Those under a recall follow from records: who recomputes checks them.
-		if c.value.Era().IsZero() {
-			if _, err := c.cert.Verify(l.metastate, clerks); err != nil {
+		if c.value.Under().IsZero() {
+			if _, err := c.cert.Verify(l.metastate, by); err != nil {
 				c.forged = true // whoever gave it; who gives what is due now is not at fault
 				return nil
 			}
@@ -135,17 +135,17 @@ func (l *ledger) fillIn() error {
 	return nil
 }
 
-// clerksBelow are those who sign the first checkpoint of the queue, if what
+// signersBelow are those who sign the first checkpoint of the queue, if what
 // names them is there.
-func (l *ledger) clerksBelow() (clerks []certificate.Clerk, known bool, err error) {
+func (l *ledger) signersBelow() (by certificate.Signers, known bool, err error) {
 	if l.past.queue[0].value.Height > 1 {
 		if len(l.past.queue) == 1 {
-			return nil, false, nil
+			return by, false, nil
 		}
-		return l.past.queue[1].value.Clerks, true, nil
+		return l.past.queue[1].value.Next(), true, nil
 	}
-	clerks, err = l.clerksOf(1)
-	return clerks, true, err
+	by, err = l.inForce(1)
+	return by, true, err
 }
 
 // whole reports whether all that a checkpoint covers is stored.

@@ -81,7 +81,7 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 			t.Errorf("why the recall stands: %+v, %v", why, err)
 		}
 		v, err := certificate.ParseValue(w.lastCertificate(w.homes[0]).Value)
-		if err != nil || v.Era().IsZero() {
+		if err != nil || v.Under() != act {
 			t.Error("the checkpoint names no recall: ", err)
 		}
 		l := w.homes[0].community().book()
@@ -104,6 +104,9 @@ func TestRecallOfClerksWhoRefuse(t *testing.T) {
 			got, err := h.community().Proposal(made.Proposal.String())
 			return err == nil && got.Final
 		})
+		if v, err := certificate.ParseValue(w.lastCertificate(w.homes[0]).Value); err != nil || !v.Under().IsZero() || v.Era() != act {
+			t.Errorf("the checkpoint after it is of the era %s, %v", v.Era(), err)
+		}
 	})
 }
 

@@ -97,7 +97,7 @@ func (l *ledger) head(known protocol.Ref) (head []byte, err error) {
 	}
 	for _, height := range turns {
 		cert, v, err := l.certificateAt(height)
-		if err != nil || !v.Era().IsZero() { // nobody can check a recall without its records
+		if err != nil || !v.Under().IsZero() { // nobody can check a recall without its records
 			return nil, err
 		}
 		h.Handovers = append(h.Handovers, cert.Encode())

@@ -18,12 +18,12 @@ type Statement struct {
 	Round      uint32
 	Value      ID    // zero: nil, in a vote
 	ValidRound int64 // of a proposal; −1: none
-	Era        ID    // the recall under which it is signed, zero if by the clerks in force
+	Era        ID    // the last recall under which others than the clerks in force signed, this one included; zero if there is none
 }
 
-// Bytes are signed. Every field has a fixed length. Under a recall the domain is
-// another and the recall is named, so that nothing a clerk signs there speaks
-// against what they sign as one of the clerks in force.
+// Bytes are signed. Every field has a fixed length. Under a recall and ever after
+// the domain is another and the recall is named, so that nothing a clerk signs
+// there speaks against what they sign where the recall is not.
 func (s Statement) Bytes(metastate ID) []byte {
 	b := make([]byte, 0, 160)
 	if s.Era.IsZero() {

@@ -22,7 +22,7 @@ func (w *world) audit() (records int, err error) {
 	}
 	for id := (protocol.ID{}); w.history.after[id] != nil; {
 		f := w.history.after[id]
-		v, err := f.cert.Verify(genesis.ID(), tip.Clerks())
+		v, err := f.cert.Verify(genesis.ID(), tip.Signers())
 		if err != nil {
 			return records, err
 		}

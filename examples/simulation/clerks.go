@@ -134,7 +134,7 @@ func (c *clerk) step(in checkpoint.Input) {
 
 func (c *clerk) decided(cert certificate.Certificate) {
 	f := c.compute(c.at, cert.Value)
-	if _, err := cert.Verify(c.history.genesis.ID(), c.at.tip.Clerks()); err != nil || f == nil {
+	if _, err := cert.Verify(c.history.genesis.ID(), c.at.tip.Signers()); err != nil || f == nil {
 		c.fail("a clerk decided what does not hold: %v", err)
 		return
 	}

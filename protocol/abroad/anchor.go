@@ -14,8 +14,9 @@ import (
 type Anchor struct {
 	Metastate protocol.ID         `cbor:"m"`
 	Height    uint64              `cbor:"h"`
-	ID        protocol.ID         `cbor:"i"` // of the value
-	Clerks    []certificate.Clerk `cbor:"k"` // that the value names, by rising persona
+	ID        protocol.ID         `cbor:"i"`          // of the value
+	Clerks    []certificate.Clerk `cbor:"k"`          // that the value names, by rising persona
+	Era       protocol.ID         `cbor:"e,omitzero"` // of the value
 }
 
 // AnchorOf is the anchor at a value.
@@ -24,7 +25,7 @@ func AnchorOf(value []byte) (Anchor, error) {
 	if err != nil {
 		return Anchor{}, fmt.Errorf("abroad: anchoring: %w", err)
 	}
-	return Anchor{Metastate: v.Metastate, Height: v.Height, ID: protocol.Sum(value), Clerks: v.Clerks}, nil
+	return Anchor{Metastate: v.Metastate, Height: v.Height, ID: protocol.Sum(value), Clerks: v.Clerks, Era: v.Era()}, nil
 }
 
 // Validate refuses an anchor that names nothing, or clerks that no value can.
@@ -48,6 +49,7 @@ type Known struct {
 	Height uint64              `cbor:"h"`
 	ID     protocol.ID         `cbor:"i"`
 	Clerks []certificate.Clerk `cbor:"k"`
+	Era    protocol.ID         `cbor:"e,omitzero"`
 }
 
 // AppendLeaf encodes what is known for the state root (SPEC §6.3).
@@ -75,10 +77,10 @@ func (k *Known) Holds(metastate protocol.ID, encoded []byte) (certificate.Value,
 	if v.Height <= k.Height {
 		return v, fmt.Errorf("abroad: a checkpoint of height %d, and that of %d is known", v.Height, k.Height)
 	}
-	if !v.Era().IsZero() {
+	if !v.Under().IsZero() {
 		return v, errors.New("abroad: a checkpoint under a recall")
 	}
-	if _, err := c.Verify(metastate, k.Clerks); err != nil {
+	if _, err := c.Verify(metastate, certificate.Signers{Era: k.Era, Clerks: k.Clerks}); err != nil {
 		return v, fmt.Errorf("abroad: %w", err)
 	}
 	return v, nil

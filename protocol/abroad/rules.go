@@ -123,7 +123,7 @@ func (f *fold) anchors() {
 			continue
 		}
 		f.verdicts = append(f.verdicts, protocol.Stand(r, RuleAnchor, "The other metastate's clerks signed who follows them."))
-		a := Anchor{Metastate: body.Metastate, Height: v.Height, ID: valueID(body.Certificate), Clerks: v.Clerks}
+		a := Anchor{Metastate: body.Metastate, Height: v.Height, ID: valueID(body.Certificate), Clerks: v.Clerks, Era: v.Era()}
 		switch list := best[a.Metastate]; {
 		case len(list) == 0 || list[0].Height < a.Height:
 			best[a.Metastate] = []Anchor{a}

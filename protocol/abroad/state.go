@@ -41,7 +41,7 @@ func Begin(here protocol.ID, parent *Anchor) (s State) {
 }
 
 func (s State) know(a Anchor) State {
-	s.known = s.known.Put(a.Metastate, &Known{Height: a.Height, ID: a.ID, Clerks: a.Clerks})
+	s.known = s.known.Put(a.Metastate, &Known{Height: a.Height, ID: a.ID, Clerks: a.Clerks, Era: a.Era})
 	return s
 }
 
@@ -115,7 +115,7 @@ func (s State) Restore(l Leaves) (State, error) {
 		if err := dagcbor.Unmarshal(leaf, k); err != nil {
 			return nil, err
 		}
-		return k, Anchor{Metastate: of, Height: k.Height, ID: k.ID, Clerks: k.Clerks}.Validate()
+		return k, Anchor{Metastate: of, Height: k.Height, ID: k.ID, Clerks: k.Clerks, Era: k.Era}.Validate()
 	})
 	if err != nil {
 		return s, fmt.Errorf("abroad: restoring what is known: %w", err)

@@ -100,22 +100,23 @@ func (c Certificate) Encode() []byte { return dagcbor.Encode(c) }
 func (c Certificate) ID() protocol.ID { return protocol.Sum(c.Value) }
 
 // Verify checks that the certificate holds under the clerks in force at its
-// height: those the value before it names, or at height 1 the founders with
-// their founding keys. Every signature must be good, and they must be a quorum.
-// It returns the value.
+// height: those the value before it names ([Value.Next]), or at height 1 the
+// founders with their founding keys. Every signature must be good, they must be a
+// quorum, and the value of their era. It returns the value.
 //
 // The caller checks that the value follows what it holds (Height and Prev) and
 // that the state root is the one it computes. Errors wrap [ErrMalformed],
 // [ErrSignature] or [ErrNoQuorum].
-func (c Certificate) Verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
-	v, err := c.verify(metastate, clerks)
+func (c Certificate) Verify(metastate protocol.ID, by Signers) (Value, error) {
+	v, err := c.verify(metastate, by)
 	if err != nil {
 		return Value{}, fmt.Errorf("certificate: verifying a certificate: %w", err)
 	}
 	return v, nil
 }
 
-func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error) {
+func (c Certificate) verify(metastate protocol.ID, by Signers) (Value, error) {
+	clerks := by.Clerks
 	if err := CheckKeys(clerks); err != nil {
 		return Value{}, err
 	}
@@ -128,6 +129,9 @@ func (c Certificate) verify(metastate protocol.ID, clerks []Clerk) (Value, error
 	}
 	if v.Metastate != metastate {
 		return Value{}, fmt.Errorf("%w: of another metastate", ErrMalformed)
+	}
+	if v.Era() != by.Era {
+		return Value{}, fmt.Errorf("%w: of another era", ErrSignature)
 	}
 	if _, q := Quorum(len(clerks)); len(c.Signatures) < q {
 		return Value{}, fmt.Errorf("%w: %d of %d", ErrNoQuorum, len(c.Signatures), q)

@@ -61,7 +61,7 @@ func TestCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := c.Verify(testMetastate, clerks); err != nil || v.Height != 1 || c.ID() != protocol.Sum(value) {
+	if v, err := c.Verify(testMetastate, Signers{Clerks: clerks}); err != nil || v.Height != 1 || c.ID() != protocol.Sum(value) {
 		t.Fatalf("height %d, %v", v.Height, err)
 	}
 
@@ -95,19 +95,22 @@ func TestCertificate(t *testing.T) {
 		"a stranger":      {stranger, ErrSignature},
 		"no value":        {Certificate{Round: 1, Signatures: good.Signatures}, ErrMalformed},
 	} {
-		if _, err := tc.c.Verify(testMetastate, clerks); !errors.Is(err, tc.want) {
+		if _, err := tc.c.Verify(testMetastate, Signers{Clerks: clerks}); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
-	if _, err := good.Verify(protocol.Sum([]byte("another")), clerks); !errors.Is(err, ErrMalformed) {
+	if _, err := good.Verify(testMetastate, Signers{Era: protocol.Sum([]byte("recall")), Clerks: clerks}); !errors.Is(err, ErrSignature) {
+		t.Errorf("of another era: %v", err)
+	}
+	if _, err := good.Verify(protocol.Sum([]byte("another")), Signers{Clerks: clerks}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("another metastate: %v", err)
 	}
 	shared := testClerks(4)
 	shared[1].Key = shared[0].Key
-	if _, err := good.Verify(testMetastate, shared); !errors.Is(err, ErrMalformed) {
+	if _, err := good.Verify(testMetastate, Signers{Clerks: shared}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("clerks sharing a key: %v", err)
 	}
-	if _, err := good.Verify(testMetastate, testClerks(7)); !errors.Is(err, ErrNoQuorum) {
+	if _, err := good.Verify(testMetastate, Signers{Clerks: testClerks(7)}); !errors.Is(err, ErrNoQuorum) {
 		t.Errorf("a larger clerk set: %v", err)
 	}
 	for name, c := range map[string]Certificate{"unordered": unordered, "twice": twice, "no value": {}} {
@@ -124,10 +127,10 @@ func TestFoundingCertificate(t *testing.T) {
 		founders = append(founders, Clerk{Key: testKey(i).Public()}) // no persona yet
 	}
 	value := mustEncode(t, testValue(3, "founding"))
-	if _, err := certify(value, 1, 0, 0, 1).Verify(testMetastate, founders); err != nil {
+	if _, err := certify(value, 1, 0, 0, 1).Verify(testMetastate, Signers{Clerks: founders}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := certify(value, 1, 0, 0).Verify(testMetastate, founders); !errors.Is(err, ErrNoQuorum) {
+	if _, err := certify(value, 1, 0, 0).Verify(testMetastate, Signers{Clerks: founders}); !errors.Is(err, ErrNoQuorum) {
 		t.Errorf("one of two founders: %v", err)
 	}
 }

@@ -52,7 +52,7 @@ func FuzzParseCertificate(f *testing.F) {
 		if again := c.Encode(); !bytes.Equal(again, b) {
 			t.Fatalf("%x encodes as %x", b, again)
 		}
-		_, _ = c.Verify(testMetastate, testClerks(4)) // must not panic
+		_, _ = c.Verify(testMetastate, Signers{Clerks: testClerks(4)}) // must not panic
 	})
 }
 

@@ -42,11 +42,12 @@ type Value struct {
 	Prev      protocol.ID   `cbor:"p,omitzero"` // the value at Height−1; zero at height 1
 	AsOf      int64         `cbor:"t"`          // unix seconds, 1..MaxAsOf
 	Control   Control       `cbor:"c"`
-	Subjects  []Subject     `cbor:"s"` // those touched, by rising id
-	Closings  []Closing     `cbor:"x"` // by rising poll id
-	Clerks    []Clerk       `cbor:"k"` // who signs Height+1: 1..MaxClerks, by rising persona
-	Recall    []protocol.ID `cbor:"e"` // the recall under which its clerks sign, if they are not those in force
-	StateRoot [32]byte      `cbor:"r"` // root of the authenticated state map
+	Subjects  []Subject     `cbor:"s"`          // those touched, by rising id
+	Closings  []Closing     `cbor:"x"`          // by rising poll id
+	Clerks    []Clerk       `cbor:"k"`          // who signs Height+1: 1..MaxClerks, by rising persona
+	Recall    []protocol.ID `cbor:"e"`          // the recall under which its clerks sign, if they are not those in force
+	Last      protocol.ID   `cbor:"l,omitzero"` // what the value before it has as Era
+	StateRoot [32]byte      `cbor:"r"`          // root of the authenticated state map
 }
 
 // Control is the covered control plane.
@@ -80,14 +81,34 @@ type Clerk struct {
 	Key     identity.PublicKey `cbor:"k"`
 }
 
-// Era is the recall under which the value's clerks sign, zero if they are those
+// Under is the recall under which the value's clerks sign, zero if they are those
 // in force.
-func (v Value) Era() protocol.ID {
+func (v Value) Under() protocol.ID {
 	if len(v.Recall) == 1 {
 		return v.Recall[0]
 	}
 	return protocol.ID{}
 }
+
+// Era is the last recall under which a value up to this one was signed, zero if
+// there is none. What is signed for the value names it, so that no height of one
+// branch is taken for that of another (SPEC §7.4).
+func (v Value) Era() protocol.ID {
+	if under := v.Under(); !under.IsZero() {
+		return under
+	}
+	return v.Last
+}
+
+// Signers are those who sign a checkpoint, by their numbers there, and the era
+// in which they do.
+type Signers struct {
+	Era    protocol.ID
+	Clerks []Clerk
+}
+
+// Next are those who sign the checkpoint after v, but under a recall.
+func (v Value) Next() Signers { return Signers{v.Era(), v.Clerks} }
 
 // ParseValue reads a value. Errors wrap [ErrMalformed].
 func ParseValue(b []byte) (Value, error) {
@@ -120,7 +141,7 @@ func decodeValue(b []byte) (v Value, err error) {
 		return v, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxValueSize)
 	}
 	d := wire.NewDecoder(b)
-	pairs := d.Open(10, 11)
+	pairs := d.Open(10, 12)
 	d.Key("c")
 	v.Control = readControl(d)
 	d.Key("e")
@@ -129,6 +150,10 @@ func decodeValue(b []byte) (v Value, err error) {
 	v.Height = d.Uint(math.MaxUint64)
 	d.Key("k")
 	v.Clerks = wire.List(d, MaxClerks, readClerk)
+	if d.Optional("l") {
+		pairs--
+		v.Last = d.Link()
+	}
 	d.Key("m")
 	v.Metastate = d.Link()
 	if pairs == 11 {

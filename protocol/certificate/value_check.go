@@ -28,6 +28,8 @@ func (v *Value) check() error {
 		return bad("closings too many or not rising")
 	case len(v.Recall) > 1 || len(v.Recall) == 1 && v.Recall[0].IsZero():
 		return bad("more than one recall, or one without a name")
+	case v.Height == 1 && !v.Last.IsZero() || len(v.Recall) == 1 && v.Last == v.Recall[0]:
+		return bad("a last recall where there can be none")
 	}
 	for _, c := range v.Closings {
 		if c.Result.IsZero() {

@@ -35,7 +35,7 @@ func fullValue() Value {
 		{Subject: subjects[1], Digest: [32]byte{1}, Count: 1, Chunks: ids(1, "e")},
 	}
 	v.Closings = []Closing{{Poll: subjects[0], Count: 0, Result: protocol.Sum([]byte("result"))}}
-	v.Recall = ids(1, "v")
+	v.Recall, v.Last = ids(1, "v"), protocol.Sum([]byte("last"))
 	return v
 }
 
@@ -116,6 +116,8 @@ func TestValueRefuses(t *testing.T) {
 		"clerk key shared":       func(v *Value) { v.Clerks[1].Key = v.Clerks[0].Key },
 		"clerk without key":      func(v *Value) { v.Clerks[1].Key = identity.PublicKey{} },
 		"two recalls":            func(v *Value) { v.Recall = ids(2, "e") },
+		"a recall again":         func(v *Value) { v.Last = v.Recall[0] },
+		"a recall before all":    func(v *Value) { v.Height, v.Prev, v.Recall = 1, protocol.ID{}, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := fullValue()

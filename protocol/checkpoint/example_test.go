@@ -50,7 +50,7 @@ func Example() {
 		case checkpoint.Persist:
 			fmt.Println("store and fsync the record")
 		case checkpoint.Decided:
-			v, err := o.Certificate.Verify(ms, clerks)
+			v, err := o.Certificate.Verify(ms, certificate.Signers{Clerks: clerks})
 			fmt.Printf("height %d is final with %d signature, error %v\n", v.Height, len(o.Certificate.Signatures), err)
 		}
 	}
@@ -107,7 +107,7 @@ func Example_threeClerks() {
 					}
 				}
 			case checkpoint.Decided:
-				_, err := o.Certificate.Verify(ms, clerks)
+				_, err := o.Certificate.Verify(ms, certificate.Signers{Clerks: clerks})
 				fmt.Printf("clerk %d decided in round %d, error %v\n", e.to, o.Certificate.Round, err)
 			}
 		}

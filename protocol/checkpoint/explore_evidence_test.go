@@ -132,7 +132,7 @@ func TestEvidenceOfOneRound(t *testing.T) {
 		liars := firstClerks(f + 1)
 		certs, said := splitHeight(t, n, liars, func(int) uint32 { return 0 })
 		for _, c := range certs {
-			if _, err := c.Verify(testMetastate, testClerks(n)); err != nil {
+			if _, err := c.Verify(testMetastate, certificate.Signers{Clerks: testClerks(n)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -165,7 +165,7 @@ func TestNoEvidenceAcrossRounds(t *testing.T) {
 	liars := []int{1, 2} // whose turns round 0 and round 1 are
 	certs, said := splitHeight(t, n, liars, func(half int) uint32 { return uint32(half) })
 	for _, c := range certs {
-		if _, err := c.Verify(testMetastate, testClerks(n)); err != nil {
+		if _, err := c.Verify(testMetastate, certificate.Signers{Clerks: testClerks(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}

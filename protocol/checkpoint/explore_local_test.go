@@ -129,7 +129,7 @@ func (x *explorer) intern(clerk int, m *Machine, key localKey, decided *certific
 	l := &local{key: key, cert: decided}
 	if decided == nil {
 		l.machine = x.forget(clerk, m, key)
-	} else if _, err := decided.Verify(testMetastate, x.clerks); err != nil {
+	} else if _, err := decided.Verify(testMetastate, certificate.Signers{Clerks: x.clerks}); err != nil {
 		x.complain("decided what does not verify: %v", err)
 	}
 	x.mu.Lock()

@@ -73,7 +73,7 @@ func (o *orders) take(c *walker, in Input) {
 		return
 	}
 	c.stands = o.keyOf(c.index, again, c.sent.or(more), nil)
-	if _, err := c.decided.Verify(testMetastate, o.universe.clerks); err != nil {
+	if _, err := c.decided.Verify(testMetastate, certificate.Signers{Clerks: o.universe.clerks}); err != nil {
 		o.complain("decided what does not verify: %v", err)
 	}
 	if o.decided == nil {

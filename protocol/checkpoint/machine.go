@@ -16,7 +16,7 @@ type Config struct {
 	Metastate protocol.ID
 	Height    uint64              // from 1
 	Prev      protocol.ID         // the final value at Height−1; zero at height 1
-	Era       protocol.ID         // the recall that made Clerks, zero if they are those in force
+	Era       protocol.ID         // that of the value: a recall, or zero ([certificate.Value.Era])
 	Clerks    []certificate.Clerk // in force at Height, all machines in the same order
 	Signer    identity.Signer     // of one of Clerks; nil only watches
 	Timeouts  Timeouts

@@ -50,7 +50,7 @@ type Header struct {
 	Round      uint32
 	ValidRound int64       // proposals: the round whose prevotes carry the value, or NoRound
 	Value      protocol.ID // zero: nil, in a vote
-	Era        protocol.ID // the recall under which the clerks sign, zero if they are those in force
+	Era        protocol.ID // of the value
 }
 
 // Message is a signed message of the agreement. There are two ways to one: a

@@ -72,10 +72,10 @@ func TestCertificateUnderARecall(t *testing.T) {
 		h := Header{Kind: KindPrecommit, Clerk: clerk, Height: 1, ValidRound: NoRound, Value: protocol.Sum(value), Era: v.Era()}
 		c.Signatures = append(c.Signatures, certificate.Signature{Clerk: uint8(clerk), Sig: signMessage(testKey(clerk), testMetastate, h, nil, protocol.ID{}).sig})
 	}
-	if _, err := c.Verify(testMetastate, testClerks(4)); err != nil {
+	if _, err := c.Verify(testMetastate, certificate.Signers{Era: v.Era(), Clerks: testClerks(4)}); err != nil {
 		t.Error(err)
 	}
-	if _, err := certify(value, 1, 0, 0, 1, 2).Verify(testMetastate, testClerks(4)); !errors.Is(err, certificate.ErrSignature) {
+	if _, err := certify(value, 1, 0, 0, 1, 2).Verify(testMetastate, certificate.Signers{Era: v.Era(), Clerks: testClerks(4)}); !errors.Is(err, certificate.ErrSignature) {
 		t.Errorf("signed as in no recall: %v", err)
 	}
 }

@@ -28,6 +28,7 @@ func Restore(c certificate.Certificate, s *state.State, control merkle.Set) (Tip
 	}
 	t := Tip{
 		ref: protocol.Ref{Height: v.Height, ID: c.ID()}, state: s, control: control, frontier: v.Control.Frontier,
+		era: v.Era(),
 	}
 	if !slices.Equal(t.Clerks(), v.Clerks) {
 		return Tip{}, bad("the state has other clerks")

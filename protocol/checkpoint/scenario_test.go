@@ -237,7 +237,7 @@ func (s *scenario) lock(what string, l lock) string {
 }
 
 func (s *scenario) certificate(c certificate.Certificate) string {
-	if _, err := c.Verify(testMetastate, s.cfg.Clerks); err != nil {
+	if _, err := c.Verify(testMetastate, certificate.Signers{Era: s.cfg.Era, Clerks: s.cfg.Clerks}); err != nil {
 		s.t.Fatal(err)
 	}
 	who := ""

@@ -198,7 +198,7 @@ func (w *world) deliver(nd *simNode, b []byte) {
 		if err != nil {
 			w.t.Fatalf("neither message nor certificate: %v", err)
 		}
-		if _, err := c.Verify(testMetastate, w.clerks); err != nil {
+		if _, err := c.Verify(testMetastate, certificate.Signers{Clerks: w.clerks}); err != nil {
 			w.t.Fatal(err)
 		}
 		nd.decided = &c
@@ -290,7 +290,7 @@ func (w *world) carryOut(nd *simNode, o Output) {
 		later(o.After, TimedOut{o.Step, o.Round})
 	case Decided:
 		nd.decided = &o.Certificate
-		if _, err := o.Certificate.Verify(testMetastate, w.clerks); err != nil {
+		if _, err := o.Certificate.Verify(testMetastate, certificate.Signers{Clerks: w.clerks}); err != nil {
 			w.t.Fatalf("clerk %d decided what does not verify: %v", nd.index, err)
 		}
 	case Refused:

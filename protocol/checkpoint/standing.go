@@ -66,11 +66,11 @@ func (s Standing) Verify() (out Shown, err error) {
 	if err != nil {
 		return wrong(err)
 	}
-	v, err := cert.Verify(before.Metastate, before.Clerks)
+	v, err := cert.Verify(before.Metastate, before.Next())
 	if err != nil {
 		return wrong(err)
 	}
-	if protocol.Sum(s.Before) != v.Prev || before.Height+1 != v.Height || !v.Era().IsZero() {
+	if protocol.Sum(s.Before) != v.Prev || before.Height+1 != v.Height || !v.Under().IsZero() {
 		return wrong(fmt.Errorf("%w: the value before is not the one named", certificate.ErrMalformed))
 	}
 	if err := state.VerifyMember(v.StateRoot, s.Persona, s.Proof); err != nil {

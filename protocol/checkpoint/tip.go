@@ -30,6 +30,7 @@ type Tip struct {
 	state    *state.State
 	control  merkle.Set
 	frontier []protocol.ID
+	era      protocol.ID // [certificate.Value.Era] of the checkpoint
 }
 
 // Begin is the tip before the first checkpoint, which covers nothing.
@@ -91,6 +92,11 @@ type Next struct {
 	before   []certificate.Clerk // in force until it
 }
 
+// Signers are those clerks, in the era that the checkpoint leaves.
+func (t Tip) Signers() certificate.Signers {
+	return certificate.Signers{Era: t.era, Clerks: t.Clerks()}
+}
+
 // Propose makes the value that covers as many of the records as fit, at a
 // checkpoint time not before the last (SPEC §7.4). Records already covered,
 // without their ancestors, or of subjects that take none now are left out.
@@ -120,7 +126,7 @@ func (t Tip) Apply(v certificate.Value, records []*protocol.Record) (Next, error
 		return Next{}, fmt.Errorf("checkpoint: height %d: %w: %d of its %d records can't be covered",
 			v.Height, ErrNotNext, len(records)-len(got), len(records))
 	}
-	n, err := t.next(records, v.AsOf, v.Era())
+	n, err := t.next(records, v.AsOf, v.Under())
 	if err != nil {
 		return Next{}, err
 	}
@@ -241,12 +247,12 @@ func ancestry(r *protocol.Record) []protocol.ID {
 // recall the successors that this names. Nil if it names a recall that its
 // records don't carry out.
 func (n Next) Signers() []certificate.Clerk {
-	era := n.Value.Era()
-	if era.IsZero() {
+	recall := n.Value.Under()
+	if recall.IsZero() {
 		return n.before
 	}
 	for _, r := range n.Tip.state.Roll().JustRecalled() {
-		if r.Act == era {
+		if r.Act == recall {
 			return Successors(r)
 		}
 	}
@@ -293,7 +299,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 	n.Tip.frontier = n.Tip.frontier[:min(len(n.Tip.frontier), certificate.MaxFrontier)]
 	n.Value = certificate.Value{
 		Version: certificate.Version, Metastate: s.Metastate(), Height: s.Height(), Prev: t.ref.ID, AsOf: asOf,
-		Clerks: n.Tip.Clerks(), StateRoot: s.Root(),
+		Clerks: n.Tip.Clerks(), Last: t.era, StateRoot: s.Root(),
 	}
 	if !recall.IsZero() {
 		n.Value.Recall = []protocol.ID{recall}
@@ -317,6 +323,7 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 		return Next{}, fmt.Errorf("checkpoint: making height %d: %w", n.Value.Height, err)
 	}
 	n.Encoded = b
+	n.Tip.era = n.Value.Era()
 	n.Tip.ref = protocol.Ref{Height: n.Value.Height, ID: protocol.Sum(b)}
 	return n, nil
 }

@@ -26,7 +26,7 @@ type EvidenceBody struct {
 	Height uint64             `cbor:"height"`
 	Round  uint32             `cbor:"round"`
 	Claims []Claim            `cbor:"claims"`     // two
-	Era    protocol.ID        `cbor:"e,omitzero"` // the recall under which it was signed
+	Era    protocol.ID        `cbor:"e,omitzero"` // the era in which it was signed: a recall
 }
 
 // A Claim is one of the things signed.
@@ -95,18 +95,15 @@ func (f *fold) convictions() (list []sentence) {
 }
 
 // Signer is the persona that could sign with the key that evidence names, at its
-// height or under its recall.
+// height or as a successor by its recall.
 func (s State) Signer(b EvidenceBody) (persona protocol.ID, ok bool) {
-	if b.Era.IsZero() {
-		return s.clerkAt(b.Height, b.Key)
-	}
 	for _, e := range s.eras {
 		i := slices.IndexFunc(e.Clerks, func(c Clerkship) bool { return c.Key == b.Key })
 		if e.Recall == b.Era && i >= 0 {
 			return e.Clerks[i].Persona, true
 		}
 	}
-	return persona, false
+	return s.clerkAt(b.Height, b.Key)
 }
 
 // clerkAt is the persona that signed checkpoints at a height with a key.

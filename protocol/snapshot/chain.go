@@ -27,6 +27,7 @@ type Chain struct {
 	metastate protocol.ID
 	last      protocol.Ref // the checkpoint that named clerks
 	clerks    []certificate.Clerk
+	era       protocol.ID // throughout: no chain leads through a recall
 	handovers int
 }
 
@@ -41,7 +42,7 @@ func NewChain(metastate protocol.ID, known protocol.Ref, value []byte) (*Chain, 
 	if err != nil || v.Metastate != metastate || v.Height != known.Height {
 		return nil, fmt.Errorf("snapshot: beginning a chain: %w: its value is of another height or metastate", ErrKnown)
 	}
-	return &Chain{metastate: metastate, last: known, clerks: v.Clerks}, nil
+	return &Chain{metastate: metastate, last: known, clerks: v.Clerks, era: v.Era()}, nil
 }
 
 // Add takes the next certificate at which the clerks changed. They come by
@@ -69,7 +70,7 @@ func (c *Chain) follow(b []byte) (cert certificate.Certificate, v certificate.Va
 	if cert, err = certificate.ParseCertificate(b); err != nil {
 		return cert, v, err
 	}
-	if v, err = cert.Verify(c.metastate, c.clerks); err != nil {
+	if v, err = cert.Verify(c.metastate, certificate.Signers{Era: c.era, Clerks: c.clerks}); err != nil {
 		return cert, v, err
 	}
 	if v.Height <= c.last.Height || v.Height == c.last.Height+1 && v.Prev != c.last.ID {

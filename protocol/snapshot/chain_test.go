@@ -74,6 +74,38 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// A chain that begins after a recall takes what names it (SPEC §7.6 rule 9).
+func TestChainAfterARecall(t *testing.T) {
+	c := newChain(t, quick(t), "alice", "bob", "carol")
+	act := c.w.Record("bob", protocol.Recall, recall(c, "alice", "bob"), statetest.How{})
+	list := []*protocol.Record{
+		act, c.w.Record("carol", protocol.Endorse, roll.EndorseBody{Act: act.ID()}, statetest.How{After: []*protocol.Record{act}}),
+	}
+	n, err := c.tip.ProposeUnder(act.ID(), list, statetest.Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.certs[2] = c.certify(n.Signers(), n.Encoded)
+	c.take(n.Tip, list)
+	c.cover(statetest.Start, []*protocol.Record{c.w.Record("carol", protocol.Resign, roll.ResignBody{Office: "clerk"}, statetest.How{})})
+	if _, err := c.through(2, 3); err != nil {
+		t.Error(err)
+	}
+	v, err := certificate.ParseValue(c.value(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Last = protocol.ID{}
+	value, err := v.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.certs[3] = c.certify(n.Tip.Clerks(), value)
+	if _, err := c.through(2, 3); !errors.Is(err, certificate.ErrSignature) {
+		t.Errorf("a handover that does not name the recall: %v", err)
+	}
+}
+
 // TestNewChainRefuses: what begins a chain is the value that is known.
 func TestNewChainRefuses(t *testing.T) {
 	c := handedOver(t)

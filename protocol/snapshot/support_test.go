@@ -105,6 +105,9 @@ func (c *chain) certify(clerks []certificate.Clerk, value []byte) []byte {
 	}
 	id := protocol.Sum(value)
 	msg := append([]byte("metastate/agree/v1"), v.Metastate[:]...)
+	if era := v.Era(); !era.IsZero() {
+		msg = append(append([]byte("metastate/agree/recall/v1"), v.Metastate[:]...), era[:]...)
+	}
 	msg = binary.BigEndian.AppendUint64(append(msg, 3), v.Height)
 	msg = append(binary.BigEndian.AppendUint32(msg, 0), id[:]...)
 	cert := certificate.Certificate{Value: value}

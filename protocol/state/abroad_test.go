@@ -176,6 +176,15 @@ func TestClaimByTheCheckpointKnown(t *testing.T) {
 	if v, err := k.Holds(a.Metastate, certify(t, x.parent.last, x.clerks)); err != nil || v.Height != a.Height {
 		t.Error(err)
 	}
+	x.parent.cover()
+	next := certify(t, x.parent.last, a.Clerks, "alice", "bob", "carol")
+	if _, err := k.Holds(a.Metastate, next); err != nil {
+		t.Error(err)
+	}
+	k.Era = protocol.Sum([]byte("recall"))
+	if _, err := k.Holds(a.Metastate, next); err == nil {
+		t.Error("holds in another era")
+	}
 	if _, err := k.Holds(protocol.Sum(nil), certify(t, x.parent.last, x.clerks)); err == nil {
 		t.Error("holds for another metastate")
 	}
