@@ -56,7 +56,7 @@ func (s *shelf) restart() {
 // decided makes a value final after a tip, signed by one key as the only clerk.
 func (w *realm) decided(tip checkpoint.Tip, key identity.SigningKey, value []byte) certificate.Certificate {
 	w.t.Helper()
-	cert, err := decideAlone(checkpoint.Config{
+	cert, err := checkpoint.DecideAlone(checkpoint.Config{
 		Metastate: w.f.genesis.ID(), Height: tip.Ref().Height + 1, Prev: tip.Ref().ID, Signer: key,
 		Clerks: []certificate.Clerk{{Persona: w.b.inception.ID(), Key: key.Public()}},
 	}, value)

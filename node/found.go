@@ -2,7 +2,6 @@ package node
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
-	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -71,7 +69,7 @@ func (f founding) items(b birth, now time.Time) (store.Batch, error) {
 	if err != nil {
 		return store.Batch{}, err
 	}
-	cert, err := decideAlone(checkpoint.Config{
+	cert, err := checkpoint.DecideAlone(checkpoint.Config{
 		Metastate: f.genesis.ID(), Height: 1, Clerks: tip.Clerks(), Signer: f.key,
 	}, next.Encoded)
 	if err != nil {
@@ -82,31 +80,6 @@ func (f founding) items(b birth, now time.Time) (store.Batch, error) {
 		batch.Items = append(batch.Items, store.Item{ID: r.ID(), Inner: r.Inner()})
 	}
 	return batch, nil
-}
-
-// decideAlone runs the agreement where one clerk is a quorum.
-func decideAlone(cfg checkpoint.Config, value []byte) (certificate.Certificate, error) {
-	m, err := checkpoint.New(cfg)
-	if err != nil {
-		return certificate.Certificate{}, err
-	}
-	inputs := []checkpoint.Input{checkpoint.Start{}}
-	for len(inputs) > 0 {
-		in := inputs[0]
-		inputs = inputs[1:]
-		outputs, _ := m.Step(in)
-		for _, out := range outputs {
-			switch out := out.(type) {
-			case checkpoint.NeedValue:
-				inputs = append(inputs, checkpoint.Propose{Round: out.Round, Value: value})
-			case checkpoint.Judge:
-				inputs = append(inputs, checkpoint.Judged{Value: out.ID, Fresh: out.Fresh, OK: true})
-			case checkpoint.Decided:
-				return out.Certificate, nil
-			}
-		}
-	}
-	return certificate.Certificate{}, errors.New("node: the founding checkpoint was not decided")
 }
 
 // aliasFor is a local name for a metastate that no other on this node has.

@@ -202,7 +202,7 @@ func (h *home) finalise() {
 		h.t.Fatal("nothing to make final: ", err)
 	}
 	tip := h.c.ledger.currentTip()
-	cert, err := decideAlone(checkpoint.Config{
+	cert, err := checkpoint.DecideAlone(checkpoint.Config{
 		Metastate: h.c.id, Height: tip.Ref().Height + 1, Prev: tip.Ref().ID, Clerks: tip.Clerks(), Signer: h.c.key,
 	}, next.Encoded)
 	if err == nil {

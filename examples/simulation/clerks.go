@@ -298,27 +298,3 @@ func (c *clerk) hear(from *clerk, m *checkpoint.Message) {
 		c.step(checkpoint.Received{Message: m})
 	}
 }
-
-// alone decides a value that one key is enough for.
-func alone(cfg checkpoint.Config, value []byte) (cert certificate.Certificate, ok bool) {
-	m, err := checkpoint.New(cfg)
-	if err != nil {
-		return cert, false
-	}
-	inputs := []checkpoint.Input{checkpoint.Start{}}
-	for len(inputs) > 0 {
-		outputs, _ := m.Step(inputs[0])
-		inputs = inputs[1:]
-		for _, out := range outputs {
-			switch out := out.(type) {
-			case checkpoint.NeedValue:
-				inputs = append(inputs, checkpoint.Propose{Round: out.Round, Value: value})
-			case checkpoint.Judge:
-				inputs = append(inputs, checkpoint.Judged{Value: out.ID, Fresh: out.Fresh, OK: true})
-			case checkpoint.Decided:
-				return out.Certificate, true
-			}
-		}
-	}
-	return cert, false
-}

@@ -148,11 +148,14 @@ func (w *world) cover(key identity.SigningKey, recs ...*protocol.Record) error {
 	for _, b := range next.Chunks {
 		w.history.chunks[protocol.Sum(b)] = b
 	}
-	cert, ok := alone(checkpoint.Config{
+	cert, err := checkpoint.DecideAlone(checkpoint.Config{
 		Metastate: w.history.genesis.ID(), Height: at.tip.Ref().Height + 1, Prev: at.tip.Ref().ID, Clerks: at.tip.Clerks(), Signer: key,
 	}, next.Encoded)
+	if err != nil {
+		return err
+	}
 	f := w.compute(at, next.Encoded)
-	if !ok || f == nil || len(f.covers) != len(recs) {
+	if f == nil || len(f.covers) != len(recs) {
 		return fmt.Errorf("the founding does not follow at height %d", at.tip.Ref().Height+1)
 	}
 	f.cert = cert

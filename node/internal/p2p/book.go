@@ -88,14 +88,7 @@ func (b *book) put(p Peer) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.peers[id]
-	if e == nil {
-		if len(b.peers) >= maxBook {
-			b.evict()
-		}
-		e = &entry{}
-		b.peers[id] = e
-	}
+	e := b.entry(id)
 	if !slices.EqualFunc(e.addrs, addrs, ma.Multiaddr.Equal) {
 		e.addrs, e.failures, e.next = addrs, 0, time.Time{} // news: worth a try
 	}
@@ -104,6 +97,19 @@ func (b *book) put(p Peer) error {
 		e.lastSeen = p.LastSeen
 	}
 	return nil
+}
+
+// entry is a peer's, made if it has none. The caller holds b.mu.
+func (b *book) entry(id peer.ID) *entry {
+	e := b.peers[id]
+	if e == nil {
+		if len(b.peers) >= maxBook {
+			b.evict()
+		}
+		e = &entry{}
+		b.peers[id] = e
+	}
+	return e
 }
 
 // evict makes room for one. The caller holds b.mu.
@@ -142,14 +148,7 @@ func (b *book) note(id peer.ID, f func(*entry)) {
 func (b *book) seen(id peer.ID, addr ma.Multiaddr, dialled bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.peers[id]
-	if e == nil {
-		if len(b.peers) >= maxBook {
-			b.evict()
-		}
-		e = &entry{}
-		b.peers[id] = e
-	}
+	e := b.entry(id)
 	if len(e.addrs) == 0 && dialled { // an inbound connection's port is not for dialling
 		e.addrs = []ma.Multiaddr{addr}
 	}
