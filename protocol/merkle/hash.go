@@ -30,47 +30,45 @@ func (m Map[V]) Range(prefix [32]byte, n int) (digest [32]byte, count int) {
 	return l.sum(&scratch), l.len()
 }
 
-// under returns the subtree of exactly the keys that share n bits with prefix.
-func (l link[V]) under(prefix *[32]byte, n int) link[V] {
-	n = min(n, KeyBits)
-	for l.inner != nil && int(l.inner.bit) < n {
-		l = l.inner.kids[bitAt(prefix, int(l.inner.bit))]
+// under returns the subtree of exactly the keys that share so many bits with
+// prefix.
+func (n *node[V]) under(prefix *[32]byte, bits int) *node[V] {
+	bits = min(bits, KeyBits)
+	for n != nil && !n.isLeaf() && int(n.bit()) < bits {
+		n = n.kids[bitAt(prefix, int(n.bit()))]
 	}
-	// All keys of l agree in their first n bits, so any one speaks for all.
-	if near := l.nearest(prefix); near == nil || criticalBit(&near.key, prefix) < n {
-		return link[V]{}
+	// All keys of n agree in their first bits, so any one speaks for all.
+	if near := n.nearest(prefix); near == nil || criticalBit(&near.hash, prefix) < bits {
+		return nil
 	}
-	return l
+	return n
 }
 
-// sum returns l's digest. scratch is a buffer for values' encodings, grown as
-// needed and reused; l's depth, and so the recursion, is at most KeyBits.
-func (l link[V]) sum(scratch *[]byte) [32]byte {
+// sum returns n's digest. scratch is a buffer for values' encodings, grown as
+// needed and reused; n's depth, and so the recursion, is at most KeyBits.
+func (n *node[V]) sum(scratch *[]byte) [32]byte {
 	switch {
-	case l.leaf != nil:
-		return l.leaf.sum(scratch)
-	case l.inner == nil:
+	case n == nil:
 		return [32]byte{}
+	case n.isLeaf():
+		return sumLeaf(n.hash, n.sumValue(scratch))
 	}
-	n := l.inner
-	if n.filled.Load() == filledIn {
-		return n.digest
+	state := n.state.Load()
+	if state&(1<<stateBits-1) == filledIn {
+		return n.hash
 	}
 	left, right := n.kids[0].sum(scratch), n.kids[1].sum(scratch)
-	digest := sumInner(int(n.bit), left, right)
-	if n.filled.CompareAndSwap(unfilled, filling) {
-		n.digest = digest
-		n.filled.Store(filledIn)
+	digest := sumInner(int(n.bit()), left, right)
+	if free := state &^ (1<<stateBits - 1); n.state.CompareAndSwap(free|unfilled, free|filling) {
+		n.hash = digest
+		n.state.Store(free | filledIn)
 	}
 	return digest
 }
 
-func (l *leaf[V]) sum(scratch *[]byte) [32]byte {
-	return sumLeaf(l.key, l.sumValue(scratch))
-}
-
-func (l *leaf[V]) sumValue(scratch *[]byte) [32]byte {
-	*scratch = l.val.AppendLeaf((*scratch)[:0])
+// sumValue returns the digest of a leaf's value.
+func (n *node[V]) sumValue(scratch *[]byte) [32]byte {
+	*scratch = n.val.AppendLeaf((*scratch)[:0])
 	return sumValue(*scratch)
 }
 

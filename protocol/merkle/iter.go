@@ -17,7 +17,7 @@ func (m Map[V]) All() iter.Seq2[[32]byte, V] {
 func (m Map[V]) From(start [32]byte) iter.Seq2[[32]byte, V] {
 	return func(yield func([32]byte, V) bool) {
 		if near := m.root.nearest(&start); near != nil {
-			m.root.eachFrom(&start, criticalBit(&near.key, &start), yield)
+			m.root.eachFrom(&start, criticalBit(&near.hash, &start), yield)
 		}
 	}
 }
@@ -28,26 +28,28 @@ func (m Map[V]) Under(prefix [32]byte, n int) iter.Seq2[[32]byte, V] {
 	return func(yield func([32]byte, V) bool) { m.root.under(&prefix, n).each(yield) }
 }
 
-// each yields l's entries and reports whether more are wanted.
-func (l link[V]) each(yield func([32]byte, V) bool) bool {
-	if n := l.inner; n != nil {
-		return n.kids[0].each(yield) && n.kids[1].each(yield)
+// each yields n's entries and reports whether more are wanted.
+func (n *node[V]) each(yield func([32]byte, V) bool) bool {
+	switch {
+	case n == nil:
+		return true
+	case n.isLeaf():
+		return yield(n.hash, n.val)
 	}
-	return l.leaf == nil || yield(l.leaf.key, l.leaf.val)
+	return n.kids[0].each(yield) && n.kids[1].each(yield)
 }
 
-// eachFrom yields l's entries from start on; crit is the critical bit of start
+// eachFrom yields n's entries from start on; crit is the critical bit of start
 // and the key nearest to it.
-func (l link[V]) eachFrom(start *[32]byte, crit int, yield func([32]byte, V) bool) bool {
-	n := l.inner
-	if n == nil || int(n.bit) > crit {
+func (n *node[V]) eachFrom(start *[32]byte, crit int, yield func([32]byte, V) bool) bool {
+	if n.isLeaf() || int(n.bit()) > crit {
 		// start differs from every key here at crit, and from none before.
 		if crit < KeyBits && bitAt(start, crit) == 1 {
 			return true
 		}
-		return l.each(yield)
+		return n.each(yield)
 	}
-	if bitAt(start, int(n.bit)) == 1 {
+	if bitAt(start, int(n.bit())) == 1 {
 		return n.kids[1].eachFrom(start, crit, yield)
 	}
 	return n.kids[0].eachFrom(start, crit, yield) && n.kids[1].each(yield)
@@ -62,10 +64,10 @@ var ErrUnsorted = errors.New("keys are not in strictly ascending order")
 func FromSorted[V Value](entries iter.Seq2[[32]byte, V]) (Map[V], error) {
 	var b builder[V]
 	for key, v := range entries {
-		if last := b.last.leaf; last != nil && bytes.Compare(last.key[:], key[:]) >= 0 {
+		if b.last != nil && bytes.Compare(b.last.hash[:], key[:]) >= 0 {
 			return Map[V]{}, fmt.Errorf("merkle: building a map: %w: entry %d", ErrUnsorted, b.n)
 		}
-		b.add(&leaf[V]{key: key, val: v})
+		b.add(newLeaf(key, v))
 	}
 	return Map[V]{b.fold(-1)}, nil
 }
@@ -73,30 +75,30 @@ func FromSorted[V Value](entries iter.Seq2[[32]byte, V]) (Map[V], error) {
 // builder holds the right edge of a map under construction: inner nodes, by
 // ascending critical bit, that have a left side and wait for their right one.
 type builder[V Value] struct {
-	open []*inner[V] // at most KeyBits
-	last link[V]     // the leaf at the end of the edge
+	open []*node[V] // at most KeyBits
+	last *node[V]   // the leaf at the end of the edge
 	n    int
 }
 
-func (b *builder[V]) add(l *leaf[V]) {
+func (b *builder[V]) add(leaf *node[V]) {
 	if b.n > 0 {
-		crit := criticalBit(&b.last.leaf.key, &l.key)
+		crit := criticalBit(&b.last.hash, &leaf.hash)
 		left := b.fold(crit)
-		b.open = append(b.open, &inner[V]{kids: [2]link[V]{left}, bit: uint8(crit)})
+		b.open = append(b.open, branch(uint8(crit), [2]*node[V]{left}, 0))
 	}
-	b.last = link[V]{leaf: l}
+	b.last = leaf
 	b.n++
 }
 
 // fold closes the open nodes below critical bit crit and returns the subtree.
-func (b *builder[V]) fold(crit int) link[V] {
-	l := b.last
-	for len(b.open) > 0 && int(b.open[len(b.open)-1].bit) > crit {
+func (b *builder[V]) fold(crit int) *node[V] {
+	right := b.last
+	for len(b.open) > 0 && int(b.open[len(b.open)-1].bit()) > crit {
 		n := b.open[len(b.open)-1]
 		b.open = b.open[:len(b.open)-1]
-		n.kids[1] = l
-		n.count = uint32(n.kids[0].len() + l.len())
-		l = link[V]{inner: n}
+		n.kids[1] = right
+		n.count = n.kids[0].count + right.count
+		right = n
 	}
-	return l
+	return right
 }

@@ -40,14 +40,14 @@ type other struct {
 func (m Map[V]) Prove(key [32]byte) Proof {
 	var p Proof
 	var scratch []byte
-	l := m.root
-	for l.inner != nil {
-		side := bitAt(&key, int(l.inner.bit))
-		p.steps = append(p.steps, step{l.inner.bit, l.inner.kids[1-side].sum(&scratch)})
-		l = l.inner.kids[side]
+	n := m.root
+	for n != nil && !n.isLeaf() {
+		side := bitAt(&key, int(n.bit()))
+		p.steps = append(p.steps, step{n.bit(), n.kids[1-side].sum(&scratch)})
+		n = n.kids[side]
 	}
-	if l.leaf != nil && l.leaf.key != key {
-		p.other = &other{l.leaf.key, l.leaf.sumValue(&scratch)}
+	if n != nil && n.hash != key {
+		p.other = &other{n.hash, n.sumValue(&scratch)}
 	}
 	return p
 }

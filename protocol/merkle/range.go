@@ -75,21 +75,21 @@ type cutter[V Value] struct {
 	scratch []byte
 }
 
-// visit appends the parts of l, all of whose keys agree in their first n bits,
-// and returns its weight. Its depth is at most KeyBits.
-func (c *cutter[V]) visit(l link[V], n int) (weight int) {
-	if l.leaf != nil {
-		c.parts = append(c.parts, Part{Prefix: l.leaf.key, Bits: n})
-		c.scratch = l.leaf.val.AppendLeaf(c.scratch[:0])
+// visit appends the parts of n, all of whose keys agree in their first bits, and
+// returns its weight. Its depth is at most KeyBits.
+func (c *cutter[V]) visit(n *node[V], agree int) (weight int) {
+	if n.isLeaf() {
+		c.parts = append(c.parts, Part{Prefix: n.hash, Bits: agree})
+		c.scratch = n.val.AppendLeaf(c.scratch[:0])
 		return leafOverhead + len(c.scratch)
 	}
-	parts, bits, bit := len(c.parts), len(c.bits), l.inner.bit
-	weight = c.visit(l.inner.kids[0], int(bit)+1)
+	parts, bits, bit := len(c.parts), len(c.bits), n.bit()
+	weight = c.visit(n.kids[0], int(bit)+1)
 	c.bits = append(c.bits, bit)
-	weight += c.visit(l.inner.kids[1], int(bit)+1)
+	weight += c.visit(n.kids[1], int(bit)+1)
 	if weight <= c.limit { // then so did each side, and was one part
 		c.parts, c.bits = c.parts[:parts+1], c.bits[:bits]
-		c.parts[parts].Bits = n
+		c.parts[parts].Bits = agree
 	}
 	return weight
 }
