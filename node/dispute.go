@@ -46,40 +46,6 @@ type rival struct {
 // errStopped is wrapped by what a ledger that stopped says of certificates.
 var errStopped = errors.New("node: finality has stopped")
 
-// leftBehind reports whether a certificate is of a branch that the person gave
-// up, or follows one. What a roll's majority chose is looked at all the same.
-func (l *ledger) leftBehind(id protocol.ID, v certificate.Value) bool {
-	if rv := l.rivals[id]; rv != nil {
-		return rv.left
-	}
-	if l.strays[id] {
-		return true
-	}
-	before := l.rivals[v.Prev]
-	stray := v.Under().IsZero() && (l.strays[v.Prev] || before != nil && before.left)
-	if stray && len(l.strays) < maxStrays {
-		l.strays[id] = true
-	}
-	return stray
-}
-
-// contested reports whether clerks made a checkpoint after the tip that the
-// person left behind: then only successors by a recall make the next.
-func (l *ledger) contested() bool {
-	for _, rv := range l.rivals {
-		if rv.left && rv.value.Height == l.tip.Ref().Height+1 && rv.value.Prev == l.tip.Ref().ID {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *ledger) isContested() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.contested()
-}
-
 // onBranch reports whether this node's branch has a checkpoint. Height 0 is
 // before the first.
 func (l *ledger) onBranch(height uint64, id protocol.ID) bool {
@@ -271,14 +237,14 @@ func (l *ledger) keeping(cert certificate.Certificate) (list []write) {
 // its person can choose.
 func (l *ledger) witness(cert certificate.Certificate, v certificate.Value) error {
 	next := l.tip.Ref().Height + 1
+	if _, known := l.forkOf(v); !known {
+		return l.doubt() // also of one that is kept: until it is found where they part
+	}
 	switch {
 	case l.onBranch(v.Height, cert.ID()), l.rivals[cert.ID()] != nil, len(l.rivals) >= maxRivals:
 		return nil
 	case v.Height == next && v.Prev == l.tip.Ref().ID && v.Under().IsZero():
 		return fmt.Errorf("%w: %w", errStopped, l.trouble) // its own branch's next: not before the person says so
-	}
-	if _, ok := l.forkOf(v); !ok {
-		return l.doubt()
 	}
 	if _, err := l.stands(cert, v); err != nil {
 		return err

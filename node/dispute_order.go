@@ -292,3 +292,52 @@ func (l *ledger) rejudge() error {
 	}
 	return nil
 }
+
+// leftBehind reports whether a certificate is of a branch that the person gave
+// up, or follows one. What a roll's majority chose is looked at all the same.
+func (l *ledger) leftBehind(id protocol.ID, v certificate.Value) bool {
+	if rv := l.rivals[id]; rv != nil {
+		return rv.left
+	}
+	if l.strays[id] {
+		return true
+	}
+	before := l.rivals[v.Prev]
+	stray := v.Under().IsZero() && (l.strays[v.Prev] || before != nil && before.left || l.mayLeadToLeft(id, v))
+	if stray && len(l.strays) < maxStrays {
+		l.strays[id] = true
+	}
+	return stray
+}
+
+// mayLeadToLeft reports whether a certificate off this node's branch is below one
+// that the person left before it was known where that parts: it is taken for one
+// of those between, which the order was about too.
+func (l *ledger) mayLeadToLeft(id protocol.ID, v certificate.Value) bool {
+	if l.onBranch(v.Height, id) {
+		return false
+	}
+	for _, rv := range l.rivals {
+		if _, known := l.forkOf(rv.value); rv.left && !known && v.Height < rv.value.Height {
+			return true
+		}
+	}
+	return false
+}
+
+// contested reports whether clerks made a checkpoint after the tip that the
+// person left behind: then only successors by a recall make the next.
+func (l *ledger) contested() bool {
+	for _, rv := range l.rivals {
+		if rv.left && rv.value.Height == l.tip.Ref().Height+1 && rv.value.Prev == l.tip.Ref().ID {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *ledger) isContested() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.contested()
+}

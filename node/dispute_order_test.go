@@ -107,6 +107,75 @@ func TestPart(t *testing.T) {
 	}
 }
 
+// A parting is a shelf of three checkpoints, and the three of another branch that
+// has the first in common.
+type parting struct {
+	*shelf
+	common, last protocol.Ref
+	others       []certificate.Certificate
+}
+
+func newParting(t *testing.T) parting {
+	s := newShelf(t)
+	common, now := s.currentTip(), time.Now().Unix()
+	p := parting{shelf: s, common: common.Ref()}
+	here, there := common, common
+	for i := range int64(3) {
+		a, b := s.next(s.ledger, here, now+2*i), s.next(s.ledger, there, now+2*i+1)
+		s.final(s.decided(here, s.device, a.Encoded))
+		p.others = append(p.others, s.decided(there, s.device, b.Encoded))
+		here, there = a.Tip, b.Tip
+	}
+	p.last = here.Ref()
+	if err := s.finalise(p.others[2]); err == nil {
+		t.Fatal("two checkpoints of one height")
+	}
+	return p
+}
+
+// sees requires what is said of the other branch, and of its clerk.
+func (p parting) sees(what string, common uint64) {
+	p.t.Helper()
+	d, err := p.branches(p.device.Public())
+	clerk := p.currentTip().State().Roll().Clerks()[0].Persona
+	if err != nil || d.Common.Height != common || len(d.Others) != 1 || !slices.Equal(d.Accused, []protocol.ID{clerk}) {
+		p.t.Errorf("%s: %+v, %v", what, d, err)
+	}
+}
+
+// A node that is shown only the last checkpoint of another branch does not say
+// that it has its own last one in common with that. It asks for those before,
+// further back each time it is shown the same, until it finds where they part.
+func TestBranchesPartFurtherBack(t *testing.T) {
+	p := newParting(t)
+	p.sees("shown the last", 0)
+	for range 4 {
+		_ = p.finalise(p.others[2])
+	}
+	if at := p.wants(); at > p.common.Height+1 {
+		t.Errorf("asks from checkpoint %d on, and never finds where they part", at)
+	}
+	for _, c := range p.others {
+		_ = p.finalise(c)
+	}
+	p.sees("shown all", p.common.Height)
+}
+
+// Who stays before it is known where the branches part is not stopped by what
+// lies between, when that comes.
+func TestPartBeforeItIsKnownWhere(t *testing.T) {
+	p := newParting(t)
+	if err := p.follow(p.last.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, c := range p.others {
+			p.final(c)
+		}
+		p.at("parted", p.last)
+	}
+}
+
 // A person can follow the other branch: what cites checkpoints that it does not
 // have is not held, and this device says it again; going back says nothing twice.
 func TestFollow(t *testing.T) {

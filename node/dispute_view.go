@@ -17,13 +17,14 @@ import (
 // Dispute is what a node knows of branches of checkpoints besides its own, and
 // why it stopped.
 type Dispute struct {
-	Trouble string        `json:"trouble,omitempty"` // why finality stopped, empty if it has not
-	Common  CheckpointRef `json:"common"`            // the last checkpoint in common with all other branches
-	Here    Branch        `json:"here"`              // what this node follows after it
-	Others  []Branch      `json:"others"`
-	Accused []protocol.ID `json:"accused"` // who signed for more than one branch where they part
-	Acts    []BranchAct   `json:"acts"`    // of this device, only on this branch
-	Orders  []BranchOrder `json:"orders"`  // that were given here, oldest first
+	Trouble string            `json:"trouble,omitempty"` // why finality stopped, empty if it has not
+	Common  CheckpointRef     `json:"common"`            // the last checkpoint in common with all other branches; height 0 while that is not known
+	Here    Branch            `json:"here"`              // what this node follows after it
+	Others  []Branch          `json:"others"`
+	Accused []protocol.ID     `json:"accused"` // who signed for more than one branch where they part
+	Acts    []BranchAct       `json:"acts"`    // of this device, only on this branch
+	Orders  []BranchOrder     `json:"orders"`  // that were given here, oldest first
+	Names   map[string]string `json:"names"`   // of the personas in them
 }
 
 // Branch is a sequence of checkpoints after one that others share.
@@ -59,8 +60,15 @@ func (c *Community) Dispute() (Dispute, error) {
 		return Dispute{}, errNotYet()
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.branches(c.key.Public())
+	d, err := l.branches(c.key.Public())
+	l.mu.Unlock()
+	if s := c.Snapshot(); s != nil {
+		for _, b := range append(slices.Clone(d.Others), d.Here) {
+			s.call(d.Names, b.Signers...)
+		}
+		s.call(d.Names, d.Accused...)
+	}
+	return d, err
 }
 
 // Follow has this node follow the branch on which a checkpoint is, or go back to
@@ -102,21 +110,33 @@ func (l *ledger) checkpoints() iter.Seq[protocol.ID] {
 
 // branches is the Dispute of a ledger, seen by a device. Caller holds mu.
 func (l *ledger) branches(device identity.PublicKey) (Dispute, error) {
-	d := Dispute{Others: []Branch{}, Accused: []protocol.ID{}, Acts: []BranchAct{}, Orders: l.orders()}
+	d := Dispute{Others: []Branch{}, Accused: []protocol.ID{}, Acts: []BranchAct{}, Orders: l.orders(), Names: map[string]string{}}
 	if l.trouble != nil {
 		d.Trouble = l.trouble.Error()
 	}
 	common, firsts := l.tip.Ref().Height, map[protocol.ID]certificate.Certificate{}
+	found := len(l.rivals) == 0 // where they part: of those left behind it may never be
 	for _, rv := range l.sortedRivals() {
 		at, ok := l.forkOf(rv.value)
 		if ok {
-			common = min(common, at)
+			common, found = min(common, at), true
+		} else if own, _, err := l.certificateAt(rv.value.Height); err == nil {
+			firsts[own.ID()] = own
 		}
 		if l.lastOf(rv) {
 			b, first := l.branch(rv)
 			d.Others = append(d.Others, b)
 			firsts[first.ID()] = first.Certificate
 		}
+	}
+	if _, ok := l.parted(); !found || !ok && l.stoppedByRival() {
+		last, err := l.refAt(l.tip.Ref().Height)
+		if err != nil {
+			return d, err
+		}
+		d.Here = Branch{Last: &last, Checked: true, Signers: []protocol.ID{}}
+		d.Accused, err = l.accused(firsts)
+		return d, err
 	}
 	var err error
 	if common > 0 {
@@ -136,6 +156,16 @@ func (l *ledger) branches(device identity.PublicKey) (Dispute, error) {
 	}
 	d.Acts, err = l.actsAbove(common, device)
 	return d, err
+}
+
+// stoppedByRival reports whether there is a branch that no order is about.
+func (l *ledger) stoppedByRival() bool {
+	for _, rv := range l.rivals {
+		if !rv.left {
+			return true
+		}
+	}
+	return false
 }
 
 // lastOf reports whether a rival is the last of its branch that is kept.

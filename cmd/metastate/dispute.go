@@ -9,6 +9,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol"
 )
 
 func (a *app) disputeCommands() *cobra.Command {
@@ -69,24 +70,28 @@ func showDispute(p *page, d node.Dispute) {
 	if len(d.Others) == 0 {
 		return
 	}
-	p.fields("in common", checkpointText(&d.Common))
+	common := checkpointText(&d.Common)
+	if d.Common.Height == 0 {
+		common = "not known yet: the checkpoints between are being asked for"
+	}
+	p.fields("in common", common)
 	row := func(name string, b node.Branch) []string {
-		return []string{name, checkpointText(b.Last), branchText(b), namesOf(b)}
+		return []string{name, checkpointText(b.Last), branchText(b), namesOf(b.Signers, d.Names)}
 	}
 	rows := [][]string{row("here", d.Here)}
 	for _, b := range d.Others {
 		rows = append(rows, row("other", b))
 	}
 	p.table("", []string{"BRANCH", "UP TO", "STATE", "SIGNED BY"}, rows)
-	for _, id := range d.Accused {
-		p.line("signed more than one: %s", id)
+	if len(d.Accused) > 0 {
+		p.line("Signed more than one: %s", namesOf(d.Accused, d.Names))
 	}
 	for _, act := range d.Acts {
 		what := "would be said again on another branch"
 		if act.Stays {
 			what = "is good on another branch as it is"
 		}
-		p.line("your %s %s %s", act.Kind, act.Record, what)
+		p.line("Your %s %s %s.", act.Kind, act.Record, what)
 	}
 	if d.Trouble != "" {
 		p.next("metastate dispute follow --checkpoint ID, or metastate dispute part to stay")
@@ -108,7 +113,7 @@ func branchText(b node.Branch) string {
 		words = append(words, "does not follow from its records")
 	case b.Checked:
 		words = append(words, "holds")
-	case b.First != nil:
+	case b.First != nil && !b.Left: // what is left behind is not looked at
 		words = append(words, "not all of it is held yet")
 	}
 	if b.Recall != nil {
@@ -120,10 +125,11 @@ func branchText(b node.Branch) string {
 	return orDash(strings.Join(words, ", "))
 }
 
-func namesOf(b node.Branch) string {
+// namesOf are personas by name where one has it.
+func namesOf(list []protocol.ID, names map[string]string) string {
 	var ids []string
-	for _, id := range b.Signers {
+	for _, id := range list {
 		ids = append(ids, id.String())
 	}
-	return orDash(strings.Join(ids, ", "))
+	return orDash(strings.Join(called(ids, names), ", "))
 }
