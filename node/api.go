@@ -24,8 +24,8 @@ type Status struct {
 	Standing    string        `json:"standing"`
 	Peers       int           `json:"peers"`
 	Checkpoint  CheckpointRef `json:"checkpoint"`
-	Provisional int           `json:"provisional"` // records held and not yet final
-	Clerks      ClerkStatus   `json:"clerks"`
+	Provisional int           `json:"provisional"`     // records held and not yet final
+	Clerks      ClerkStatus   `json:"clerks,omitzero"` // not known while joining
 	History     HistoryStatus `json:"history"`
 	Trouble     string        `json:"trouble,omitempty"` // why finality stopped, in words
 	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member

@@ -33,7 +33,7 @@ func (c *Community) bind(r *replica, peerID string, addrs []string) error {
 }
 
 const (
-	bindingLife = 30 * 24 * time.Hour
+	bindingLife = identity.MaxBindingLife * time.Second // a node that was off for less is met again
 	bindEvery   = 24 * time.Hour
 	bookEvery   = 5 * time.Second // how often new bindings are looked for
 	fewPeers    = 3               // with fewer, a node asks those it has about others

@@ -33,6 +33,21 @@ func (s *Snapshot) candidates(p *decision.Poll) map[string]string {
 	return names
 }
 
+// inNames puts names for ids in words, but those that two share.
+func inNames(text string, names map[string]string) string {
+	times := map[string]int{}
+	for _, name := range names {
+		times[name]++
+	}
+	var pairs []string
+	for id, name := range names {
+		if times[name] == 1 {
+			pairs = append(pairs, id, name)
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(text) // at once: a name may read as an id
+}
+
 // candidate is the choice of a candidate by name, or by the beginning of an id.
 func (c *Community) candidate(method counting.Method, options []string, names map[string]string, choice string) (counting.Choice, error) {
 	if id, err := c.Member(choice); err == nil {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -46,6 +49,59 @@ func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err err
 	return m, nil
 }
 
+// joinedAgain answers who asks again to join, which changes nothing.
+func (c *Community) joinedAgain(as string) (Membership, error) {
+	st := c.Status()
+	m := Membership{Metastate: st.ID, Persona: st.Persona, Standing: st.Standing}
+	switch s := c.Snapshot(); {
+	case s != nil:
+		who := s.View.Roll().Member(st.Persona)
+		if who == nil {
+			return m, nil
+		}
+		switch standing := who.Standing(); {
+		case standing == roll.Left, standing == roll.Expelled:
+			return m, refuse("your persona has "+gone[standing]+" this metastate: no invite brings it back, only a decision of the members",
+				"ask a member: metastate propose open --admit "+st.Persona.String())
+		case as != "" && as != who.Name:
+			return m, calledAlready(who.Name)
+		}
+	case as != "":
+		if name, known := c.asksAs(); known && name != as {
+			return m, calledAlready(name)
+		}
+	}
+	return m, nil
+}
+
+// gone are the words for who is on the roll no more.
+var gone = map[roll.Standing]string{roll.Left: "left", roll.Expelled: "been expelled from"}
+
+func calledAlready(name string) error {
+	called := "called " + strconv.Quote(name)
+	if name == "" {
+		called = "there without a name"
+	}
+	return refuse("you are "+called+", and a name that was asked for once can't be changed", "join again without --as")
+}
+
+// asksAs is the name in the request by which a node joins.
+func (c *Community) asksAs() (name string, known bool) {
+	c.mu.Lock()
+	j := c.joining
+	c.mu.Unlock()
+	var ask joinRequest
+	if j == nil || dagcbor.Unmarshal(j.Request, &ask) != nil || len(ask.Inception) == 0 {
+		return "", false
+	}
+	r, err := protocol.Parse(ask.Inception)
+	if err != nil {
+		return "", false
+	}
+	in, err := protocol.Body[identity.Inception](r)
+	return in.Name, err == nil
+}
+
 // beginJoin saves the request to join, unless this node did before.
 func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	n.joinMu.Lock()
@@ -59,8 +115,7 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	}
 	old := n.lookup(l.Metastate)
 	if old != nil && !old.replacedBy(l) {
-		s := old.Status()
-		return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
+		return old.joinedAgain(req.As)
 	}
 	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase, old,
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {

@@ -254,6 +254,9 @@ func (r *replica) Records(ids []protocol.ID) iter.Seq2[[]byte, error] {
 // Certificates yields the frames of checkpoints from a height up.
 func (r *replica) Certificates(from uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
+		if from <= 1 && r.ledger.gaveUp(1) {
+			return // who has nothing takes a snapshot: recomputing would end where the records are missing
+		}
 		for h := max(from, 1); ; h++ {
 			frames, err := r.checkpointFrames(h)
 			if errors.Is(err, store.ErrNotFound) {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/store"
@@ -319,6 +320,50 @@ func TestPrunedAndFullAreEqual(t *testing.T) {
 			}
 		}
 		stuck.restoreAll()
+	})
+}
+
+// A node that was off for months is known by those that it meets, and knows them:
+// else neither would take the other's connection.
+func TestKnownAfterMonths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage(t, 2)
+		for _, n := range v.nodes {
+			if err := n.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(150 * 24 * time.Hour)
+		for i, c := range v.all {
+			other := v.all[1-i].replica
+			b, err := identity.ParseBinding(other.Binding())
+			if err != nil || !c.replica.Known(string(b.PeerID)) {
+				t.Errorf("a stranger by now: %v", err)
+			}
+		}
+	})
+}
+
+// Who joins where everybody pruned takes a snapshot, however short the history.
+func TestJoinWhereAllPruned(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, _ protocol.Ref) {
+		inv, err := v.all[0].CreateInvite(t.Context(), InviteRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.eventually(time.Minute, "the invite is final", v.equal)
+		for _, c := range v.all {
+			if out, err := c.book().prune(0); err != nil || out.Records == 0 {
+				t.Fatal(out, err)
+			}
+		}
+		c := v.later(Config{}, inv.Link)
+		v.eventually(2*time.Minute, "the newcomer is level", func() bool {
+			return isMember(c)() && c.Status().Checkpoint == v.all[0].Status().Checkpoint
+		})
+		if h := c.Status().History; h.Began == 0 {
+			t.Errorf("%+v: it recomputed what was given up", h)
+		}
 	})
 }
 

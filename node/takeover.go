@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -152,7 +154,7 @@ func (c *Community) takeClaim(l *ledger, grant *protocol.Record) (no string) {
 	case s.Final.Roll().Device(h.Cosigners[0]) != nil || s.Open[grant.ID()] != nil:
 		return ""
 	case m.Keys.Key != h.Key || !m.Keys.Given:
-		return "the guardians have not given the persona this key yet"
+		return s.notGiven(m, h.Key)
 	}
 	l.mu.Lock()
 	v := l.foretell(grant) // a void grant would be spent
@@ -167,6 +169,30 @@ func (c *Community) takeClaim(l *ledger, grant *protocol.Record) (no string) {
 	}
 	c.publish(p2p.Records, grant.Inner())
 	return ""
+}
+
+// notGiven says how far the guardians of a persona are with giving it a key.
+func (s *Snapshot) notGiven(m *roll.Member, key identity.PublicKey) string {
+	const no = "the guardians have not given the persona this key yet"
+	vetoed := slices.ContainsFunc(m.Because, func(c protocol.Cause) bool { return c.Rule == roll.RuleVeto })
+	switch r := m.Keys.Recovery; {
+	case r == nil && vetoed:
+		return no + ": whoever has the persona's own keys vetoed what they wanted (metastate rotate). If that is not you, tell your guardians and the members; the guardians can say it again"
+	case r == nil || m.Keys.Guard == nil:
+		return no
+	case r.Run != nil && r.Run.Heir.Key == key:
+		return no + ": enough of them want it, and it takes over " + s.recovery(m).Due.Format(time.RFC3339) + " at the soonest, unless the persona's own keys veto it"
+	}
+	n := 0
+	for _, w := range m.Keys.Recovery.Supports {
+		if w.Heir.Key == key {
+			n++
+		}
+	}
+	if n == 0 {
+		return no // a stranger, for all that is known
+	}
+	return fmt.Sprintf("%s: %d of them want it, and %d are needed", no, n, m.Keys.Guard.Threshold)
 }
 
 func firstRefusal(d delivery) error {

@@ -131,6 +131,13 @@ func TestVetoByRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, b, "Boris hears of it", wants(b, 1))
+	told := func(key identity.PublicKey) string { // who holds the key, when it asks
+		s := a.Snapshot()
+		return s.notGiven(s.Final.Roll().Member(b.Persona()), key)
+	}
+	if yes, no := told(key.Public()), told(identity.GenerateSigningKey().Public()); !strings.Contains(yes, "takes over 20") || !strings.HasSuffix(no, " yet") {
+		t.Errorf("it runs: %q; a stranger hears %q", yes, no)
+	}
 	if _, err := nb.Rotate(t.Context(), RotateRequest{}); err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +145,9 @@ func TestVetoByRotation(t *testing.T) {
 	await(t, b, "nothing to warn of", func() bool { return b.Status().Trouble == "" && b.Status().Provisional == 0 })
 	if why, err := b.RollWhy(b.Persona()); err != nil || why.Because[len(why.Because)-1].Rule != roll.RuleVeto {
 		t.Errorf("why %+v, %v", why, err)
+	}
+	if no := told(key.Public()); !strings.Contains(no, "vetoed") {
+		t.Errorf("who asked for the key hears of no veto: %q", no)
 	}
 	other, err := foundAs(t, loopbackNode(t), "Elsewhere", "Eva"), error(nil)
 	for what, f := range map[string]func() error{

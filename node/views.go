@@ -160,6 +160,10 @@ func (c *Community) ProposalWhy(ref string) (Why, error) {
 		return Why{}, err
 	}
 	e, _ := s.View.Explain(id)
+	names := s.candidates(s.View.Decisions().Poll(id))
+	for i := range e.Because {
+		e.Because[i].Text = inNames(e.Because[i].Text, names)
+	}
 	return Why{Verdict: e.Verdict, Because: e.Because}, nil
 }
 
@@ -258,7 +262,7 @@ func (c *Community) Tally(ref string) (Tally, error) {
 	}
 	out.Outcome = result.Outcome
 	for _, r := range result.Rounds {
-		out.Rounds = append(out.Rounds, Round{Text: r})
+		out.Rounds = append(out.Rounds, Round{Text: inNames(r, out.Names)})
 	}
 	closing, err := c.book().refAt(p.Result.Height)
 	if err != nil {

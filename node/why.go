@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
@@ -56,7 +57,7 @@ func (s *Snapshot) whyOffice(office string) Why {
 			}
 			r.Text = fmt.Sprintf("%s: %s", named(m), roll.Words[r.Rule])
 			if h.Until != 0 {
-				r.Text += fmt.Sprintf(" The term ends %s.", at(h.Until).Format("2006-01-02"))
+				r.Text += " The term ends " + at(h.Until).Format("2006-01-02 15:04:05 UTC") + "."
 			}
 			w.Because = append(w.Because, r)
 		}
@@ -118,6 +119,11 @@ func (c *Community) whyRecord(s *Snapshot, inner []byte) (Why, error) {
 		where = protocol.Reason{Rule: "final", Record: ref.ID, Text: fmt.Sprintf("Checkpoint %d covers it: this is final.", ref.Height)}
 	}
 	w.Because = append(w.Because, where)
+	if !covered && slices.ContainsFunc(s.View.Roll().JustRecalled(), func(x roll.Recalled) bool { return x.Act == r.ID() }) {
+		w.Because = append(w.Because, protocol.Reason{Rule: roll.RuleRecall, Record: r.ID(), Text: fmt.Sprintf(
+			"The clerks in force have %s to cover it. If they don't, those whom it names make the next checkpoint %s later.",
+			inDays(int64(recallPatience/time.Second)), inDays(int64(recallMargin/time.Second)))})
+	}
 	return s.since(w, r), nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,9 @@ func (e *effect) request(ctx context.Context, n *httpapi.Client, in httpapi.Insi
 	switch {
 	case e.pact != "":
 		list, err := n.Status(ctx, e.pact)
+		if f, ok := errors.AsType[*failure](err); ok && f.Exit == node.ExitNotFound {
+			f.Hint = "a pact is proposed on a node that takes part in both: join it, or ask who is a member of both"
+		}
 		if err != nil {
 			return nil, err
 		}

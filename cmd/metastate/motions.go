@@ -19,9 +19,9 @@ func (a *app) rollSuspendCommand() *cobra.Command {
 		Args: arguments(1, 1),
 	}
 	reason := a.reason(c)
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+	return a.motion(c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Suspend(ctx, args[0], *reason)
-	}, showRecord("The suspension is made. Whether it stands or waits for others: metastate roll motions"))
+	}, "They are suspended, once this is final.")
 }
 
 func (a *app) rollExpelCommand() *cobra.Command {
@@ -31,9 +31,9 @@ func (a *app) rollExpelCommand() *cobra.Command {
 		Args: arguments(1, 1),
 	}
 	reason := a.reason(c)
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+	return a.motion(c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Expel(ctx, args[0], *reason)
-	}, showRecord("Others can endorse it: metastate roll motions"))
+	}, "They are expelled, once this is final.")
 }
 
 func (a *app) rollEndorseCommand() *cobra.Command {
@@ -46,6 +46,54 @@ func (a *app) rollEndorseCommand() *cobra.Command {
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Endorse(ctx, args[0])
 	}, showRecord("You have endorsed it."))
+}
+
+// motion is a command that makes an act which may need endorsements: it says
+// whether it waits for any, else what is done.
+func (a *app) motion(c *cobra.Command, ask func(context.Context, *httpapi.Client, []string) (node.RecordRef, error), done string) *cobra.Command {
+	var waits *node.Motion
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.RecordRef, err error) {
+		if r, err = ask(ctx, n, args); err == nil {
+			waits = a.waiting(ctx, n, r.Record.String())
+		}
+		return r, err
+	}, func(p *page, r node.RecordRef) {
+		if waits == nil {
+			showRecord(done)(p, r)
+			return
+		}
+		showRecord("It waits for endorsements: "+endorsed(*waits)+".")(p, r)
+		switch {
+		case waits.Persona != nil:
+			p.next("others run: metastate roll endorse %s", waits.Persona)
+		default:
+			p.next("others run: metastate office endorse %s", r.Record)
+		}
+	})
+}
+
+// waiting is the act of a ref if it waits for endorsements. The act itself is
+// done: what can't be asked is not told.
+func (a *app) waiting(ctx context.Context, n *httpapi.Client, ref string) *node.Motion {
+	list, err := n.In(a.opts.metastate).Motions(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, m := range list.Motions {
+		if strings.HasPrefix(m.Act.String(), ref) {
+			return &m
+		}
+	}
+	return nil
+}
+
+// endorsed says how far a motion is.
+func endorsed(m node.Motion) string {
+	have := fmt.Sprintf("%d of %d", m.Endorsed, m.Needs)
+	if m.BodyNeeds > 0 {
+		have += fmt.Sprintf(", or %d of %d in office", m.Body, m.BodyNeeds)
+	}
+	return have
 }
 
 // reason adds the flag that acts against somebody need.
@@ -68,11 +116,7 @@ func (a *app) rollMotionsCommand() *cobra.Command {
 		var rows [][]string
 		for _, m := range v.Motions {
 			about := concerns(m, v.Names)
-			have := fmt.Sprintf("%d of %d", m.Endorsed, m.Needs)
-			if m.BodyNeeds > 0 {
-				have += fmt.Sprintf(", or %d of %d in office", m.Body, m.BodyNeeds)
-			}
-			rows = append(rows, []string{m.Kind, about, have, when(m.Expires), orDash(m.Reason), m.Act.String()})
+			rows = append(rows, []string{m.Kind, about, endorsed(m), when(m.Expires), orDash(m.Reason), m.Act.String()})
 		}
 		p.table("Nothing waits for endorsements.", []string{"ACT", "ABOUT", "ENDORSED", "LAPSES", "REASON", "RECORD"}, rows)
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -42,10 +41,8 @@ func inOffice(s string) string {
 		return s
 	case d == 0:
 		return "until recalled"
-	case d%day == 0:
-		return fmt.Sprintf("%d days", d/day)
 	default:
-		return d.String()
+		return inDays(d)
 	}
 }
 
@@ -55,15 +52,15 @@ func (a *app) officeAppointCommand() *cobra.Command {
 		Long: "Give personas an office: at once by the founder while sole clerk; later by an election (propose open --elect), or once more than half of the members have endorsed it.",
 		Args: arguments(2, -1),
 	}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+	return a.motion(c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Appoint(ctx, args[0], args[1:])
-	}, showRecord("The appointment is made. Whether it stands or waits for others: metastate roll motions"))
+	}, "They have the office, once this is final.")
 }
 
 func (a *app) officeRecallCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "recall OFFICE", Short: "Ask that some lose an office, and others get it",
-		Long:    "Ask that some lose an office, and others get it. It takes effect once more than half of the members have endorsed it.",
+		Long:    "Ask that some lose an office, and others get it. It takes effect once more than half of the members have endorsed it. Clerks who don't cover a recall of clerks within 10 minutes are overruled: those whom it names go on.",
 		Example: "  metastate office recall clerk --out Anna --in Boris,Cveta --reason \"refuses to cover ballots\"",
 		Args:    arguments(1, 1),
 	}
@@ -71,9 +68,9 @@ func (a *app) officeRecallCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&out, "out", nil, "personas who lose it, with commas between")
 	c.Flags().StringSliceVar(&in, "in", nil, "personas who get it, with commas between")
 	reason := a.reason(c)
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
+	return a.motion(c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Recall(ctx, args[0], *reason, out, in)
-	}, showRecord("Others can endorse it: metastate office endorse RECORD"))
+	}, "They are recalled, once this is final.")
 }
 
 func (a *app) officeResignCommand() *cobra.Command {
@@ -85,7 +82,15 @@ func (a *app) officeResignCommand() *cobra.Command {
 
 func (a *app) officeEndorseCommand() *cobra.Command {
 	c := &cobra.Command{Use: "endorse RECORD", Short: "Endorse an appointment or a recall", Args: arguments(1, 1)}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
-		return n.In(a.opts.metastate).EndorseAct(ctx, args[0])
-	}, showRecord("You have endorsed it."))
+	told := ""
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.RecordRef, err error) {
+		if r, err = n.In(a.opts.metastate).EndorseAct(ctx, args[0]); err != nil {
+			return r, err
+		}
+		told = "You have endorsed it, and enough have: it takes effect once a checkpoint covers it."
+		if m := a.waiting(ctx, n, args[0]); m != nil {
+			told = "You have endorsed it: " + endorsed(*m) + "."
+		}
+		return r, nil
+	}, func(p *page, r node.RecordRef) { showRecord(told)(p, r) })
 }

@@ -66,7 +66,7 @@ func (a *app) guardiansShowCommand() *cobra.Command {
 			p.say("You have no guardians. Choose some with metastate guardians set PERSONA…")
 			return
 		}
-		p.fields("guardians", strconv.Itoa(g.Guardians), "needed", strconv.Itoa(g.Threshold), "delay", g.Delay)
+		p.fields("guardians", strconv.Itoa(g.Guardians), "needed", strconv.Itoa(g.Threshold), "delay", inOffice(g.Delay))
 	})
 }
 

@@ -29,11 +29,14 @@ func (a *app) tallyCommand() *cobra.Command {
 		if !t.Final {
 			outcome = "none yet: the vote is not closed by a checkpoint"
 		}
-		p.fields(
-			"outcome", orDash(outcome), "winners", orDash(strings.Join(called(t.Winners, t.Names), ", ")), "phase", t.Phase, "final", yesNo(t.Final),
+		pairs := []string{"outcome", orDash(outcome)}
+		if len(t.Winners) > 0 { // a vote by yes and no has none
+			pairs = append(pairs, "winners", strings.Join(called(t.Winners, t.Names), ", "))
+		}
+		p.fields(append(pairs, "phase", t.Phase, "final", yesNo(t.Final),
 			"electorate", strconv.FormatUint(t.Electorate, 10),
 			"counted", strconv.FormatUint(t.Counted, 10), "refused", strconv.FormatUint(t.Refused, 10),
-		)
+		)...)
 		var rows [][]string
 		for _, option := range slices.Sorted(maps.Keys(t.Votes)) {
 			rows = append(rows, []string{called([]string{option}, t.Names)[0], strconv.FormatUint(t.Votes[option], 10)})

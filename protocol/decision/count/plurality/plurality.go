@@ -49,7 +49,7 @@ func (Method) Count(q count.Question, votes []count.Votes) count.Result {
 		cast += v.N
 	}
 	r := count.Result{Outcome: count.Rejected, Rounds: []string{
-		fmt.Sprintf("%d of %d who may vote did, for %d seats.", cast, q.Electorate, max(q.Seats, 1)),
+		fmt.Sprintf("%d of %d who may vote did, for %s.", cast, q.Electorate, seats(int(max(q.Seats, 1)))),
 	}}
 	for _, o := range q.Options {
 		r.Votes = append(r.Votes, count.Option{Name: o, N: n[count.Choice(o)]})
@@ -66,9 +66,16 @@ func (Method) Count(q count.Question, votes []count.Votes) count.Result {
 	r.Outcome = count.Elected
 	r.Rounds = append(r.Rounds, "Most votes have: "+strings.Join(r.Winners, ", ")+".")
 	if open := int(max(q.Seats, 1)) - len(r.Winners); open > 0 {
-		r.Rounds = append(r.Rounds, fmt.Sprintf("%d seats stay open: the next options have equal votes, or none.", open))
+		r.Rounds = append(r.Rounds, fmt.Sprintf("Not filled: %s. The next options have equal votes, or none.", seats(open)))
 	}
 	return r
+}
+
+func seats(n int) string {
+	if n == 1 {
+		return "1 seat"
+	}
+	return fmt.Sprintf("%d seats", n)
 }
 
 // winners are the options with most votes that fill the seats without a tie at
