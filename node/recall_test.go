@@ -216,6 +216,18 @@ func TestClerkWhoSignsTwice(t *testing.T) {
 				t.Errorf("home %d: %s", h.i, m.Standing())
 			}
 		}
+		for _, i := range []int{0, 1, 3} { // all of them: who signed last goes on as caretaker
+			if _, err := w.homes[i].community().Resign(w.ctx, roll.Clerk); err != nil {
+				t.Fatal(err)
+			}
+			w.waits("the clerk has resigned", w.homes, func(h *home) bool {
+				return !h.community().Snapshot().Final.Roll().Member(w.homes[i].community().Persona()).Holds(roll.Clerk)
+			})
+		}
+		why, err := w.homes[5].community().Why(roll.Clerk)
+		if last := w.homes[3].community().Persona(); err != nil || why.Verdict != "vacant" || len(why.Because) != 1 || why.Because[0].Record != last {
+			t.Errorf("who signs: %+v, %v", why, err)
+		}
 	})
 }
 

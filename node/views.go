@@ -146,7 +146,7 @@ func (c *Community) RollWhy(persona protocol.ID) (Why, error) {
 	if !ok {
 		return Why{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "the persona is not on the roll", Hint: "metastate roll list --provisional"}
 	}
-	return Why{Verdict: e.Verdict, Because: e.Because}, nil
+	return Why{Verdict: e.Verdict, Because: slices.Compact(e.Because)}, nil // one record may take several things
 }
 
 // ProposalWhy explains where a proposal stands.

@@ -65,12 +65,27 @@ func (s *Snapshot) whyOffice(office string) Why {
 	switch len(holders) {
 	case 0:
 		w.Verdict = "vacant"
+		if office == roll.Clerk {
+			w.Because = s.caretakers()
+		}
 	case 1:
 		w.Verdict = "held by one"
 	default:
 		w.Verdict = fmt.Sprintf("held by %d", len(holders))
 	}
 	return w
+}
+
+// caretakers are those who sign checkpoints while nobody is a clerk (SPEC §5.5).
+func (s *Snapshot) caretakers() []protocol.Reason {
+	list := []protocol.Reason{}
+	for _, c := range s.View.Roll().Clerks() {
+		list = append(list, protocol.Reason{
+			Rule: "caretaker", Record: c.Persona,
+			Text: named(s.View.Roll().Member(c.Persona)) + ": Signed checkpoints last, and goes on until somebody holds the office.",
+		})
+	}
+	return list
 }
 
 // named is what to call a member.

@@ -59,7 +59,7 @@ func (n *node[V]) sum(scratch *[]byte) [32]byte {
 	}
 	left, right := n.kids[0].sum(scratch), n.kids[1].sum(scratch)
 	digest := sumInner(int(n.bit()), left, right)
-	if free := state &^ (1<<stateBits - 1); n.state.CompareAndSwap(free|unfilled, free|filling) {
+	if free := state &^ (1<<stateBits - 1); n.state.CompareAndSwap(free, free|filling) {
 		n.hash = digest
 		n.state.Store(free | filledIn)
 	}

@@ -41,8 +41,7 @@ type node[V Value] struct {
 }
 
 const (
-	unfilled = iota
-	filling
+	filling = iota + 1 // 0: unfilled
 	filledIn
 
 	stateBits = 2

@@ -32,6 +32,7 @@ type MemReplica struct {
 	index    reconcile.Index
 	records  map[protocol.ID][]byte // content
 	certs    [][]byte
+	parted   uint64 // how many of its certificates a peer on another branch may not share
 	bindings map[string][]byte
 	seen     int // frames delivered, fresh or not
 	receipts int // how many it signs for one record, so to speak
@@ -223,7 +224,7 @@ func (r *MemReplica) take(kind Kind, content []byte) (bool, error) {
 		if len(content) < 8 {
 			return false, ErrPeer
 		}
-		if h := binary.BigEndian.Uint64(content); h != uint64(len(r.certs)+1) {
+		if h := binary.BigEndian.Uint64(content); h != uint64(len(r.certs)+1) || r.parted > 0 {
 			return false, nil
 		}
 		r.certs = append(r.certs, content)
@@ -238,7 +239,7 @@ func (r *MemReplica) take(kind Kind, content []byte) (bool, error) {
 
 func (r *MemReplica) Wants() uint64 {
 	height, _ := r.Tip()
-	return height + 1
+	return height + 1 - r.parted
 }
 
 func (r *MemReplica) Tip() (height uint64, id [32]byte) {

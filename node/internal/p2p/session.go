@@ -146,6 +146,10 @@ func (x *session) pass(ctx context.Context, mine survey, theirs overview) error 
 			return err
 		}
 	case theirs.height < mine.height:
+		// Where branches part is below both tips.
+		if err := x.certificates(ctx, x.replica.Wants(), theirs.height); err != nil {
+			return err
+		}
 		if err := x.give(Certificates, x.replica.Certificates(theirs.height+1)); err != nil {
 			return err
 		}

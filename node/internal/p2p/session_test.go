@@ -176,6 +176,22 @@ func TestSessionMakesEqual(t *testing.T) {
 	}
 }
 
+// A node above a peer on another branch asks the peer where they part, too.
+func TestSessionOfBranches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := NewMemReplica("b", secretA), NewMemReplica("b", secretA)
+		for n := range 7 {
+			if i.AddCertificate(); n < 5 {
+				r.AddCertificate()
+			}
+		}
+		i.parted, r.parted = 4, 2 // they part at 3
+		if o := converse(t, i, r, nil); o.xI.got < 2 || o.xR.got < 2 {
+			t.Errorf("%d and %d certificates came", o.xI.got, o.xR.got)
+		}
+	})
+}
+
 func TestSessionOfEqualsIsSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r := NewMemReplica("b", secretA), NewMemReplica("b", secretA)
