@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -12,8 +13,8 @@ import (
 )
 
 const (
-	candidates = 32  // records that could come next, of either sort
-	rounds     = 256 // inserts of either sort, in a run
+	candidates = 32   // records that could come next, of either sort
+	rounds     = 1024 // inserts of either sort, in a run
 )
 
 // inserts measures what one control record costs after histories of different
@@ -30,6 +31,7 @@ func inserts(ctx context.Context, o Options, r *report) error {
 		return err
 	}
 	err = o.eachRun(ctx, func(int) error {
+		runtime.GC() // to clear up after the making of histories is no part of an insert
 		costs := make([]cost, len(subjects))
 		for round := range rounds {
 			for i, s := range subjects { // in turn, so that noise meets all lengths
