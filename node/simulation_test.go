@@ -189,6 +189,7 @@ func differ(homes []*home) string {
 		i, c := h.i, h.community()
 		s := c.Status()
 		sets := setsOf(c)
+		pending, wanted := c.ledger.waitsFor()
 		if n == 0 {
 			first, polls = s, uint64(len(sets))
 			for id, set := range sets {
@@ -201,7 +202,7 @@ func differ(homes []*home) string {
 		case s.Checkpoint != first.Checkpoint:
 			return fmt.Sprintf("home %d is at height %d %.8s, home 0 at %d %.8s; holds %d open, %d pending, %d wanted",
 				i, s.Checkpoint.Height, s.Checkpoint.StateRoot, first.Checkpoint.Height, first.Checkpoint.StateRoot,
-				s.Provisional, len(c.ledger.pending.records), len(c.ledger.wanted))
+				s.Provisional, pending, wanted)
 		case c.ledger.hasWork():
 			return fmt.Sprintf("home %d has %d records that could be made final", i, s.Provisional)
 		case s.Provisional != 0:
@@ -218,6 +219,13 @@ func differ(homes []*home) string {
 		}
 	}
 	return ""
+}
+
+// waitsFor counts the records that wait for others, and the certificates.
+func (l *ledger) waitsFor() (pending, wanted int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pending.records), len(l.wanted)
 }
 
 func unfinished(s *Snapshot) bool {
