@@ -16,7 +16,7 @@ const (
 // version hashes what changed; later calls read the result.
 func (m Map[V]) Root() [32]byte {
 	var scratch []byte
-	return m.root.sum(&scratch)
+	return m.tree().sum(&scratch)
 }
 
 // Range returns the digest and number of the entries whose keys share their
@@ -26,39 +26,41 @@ func (m Map[V]) Root() [32]byte {
 // The count is this map's own: no digest commits to it.
 func (m Map[V]) Range(prefix [32]byte, n int) (digest [32]byte, count int) {
 	var scratch []byte
-	l := m.root.under(&prefix, n)
-	return l.sum(&scratch), l.len()
+	t := m.tree().under(&prefix, n)
+	return t.sum(&scratch), t.len()
 }
 
 // under returns the subtree of exactly the keys that share so many bits with
 // prefix.
-func (n *node[V]) under(prefix *[32]byte, bits int) *node[V] {
+func (t subtree[V]) under(prefix *[32]byte, bits int) subtree[V] {
 	bits = min(bits, KeyBits)
-	for n != nil && !n.isLeaf() && int(n.bit()) < bits {
-		n = n.kids[bitAt(prefix, int(n.bit()))]
+	for t.n != nil && !t.isLeaf() && t.bit() < bits {
+		t = t.side(bitAt(prefix, t.bit()))
 	}
-	// All keys of n agree in their first bits, so any one speaks for all.
-	if near := n.nearest(prefix); near == nil || criticalBit(&near.hash, prefix) < bits {
-		return nil
+	// All keys of t agree in their first bits, so any one speaks for all.
+	if near := t.nearest(prefix); near == nil || criticalBit(&near.hash, prefix) < bits {
+		return subtree[V]{}
 	}
-	return n
+	return t
 }
 
-// sum returns n's digest. scratch is a buffer for values' encodings, grown as
-// needed and reused; n's depth, and so the recursion, is at most KeyBits.
-func (n *node[V]) sum(scratch *[]byte) [32]byte {
+// sum returns t's digest. scratch is a buffer for values' encodings, grown as
+// needed and reused; t's depth, and so the recursion, is at most KeyBits.
+func (t subtree[V]) sum(scratch *[]byte) [32]byte {
+	n := t.n
 	switch {
 	case n == nil:
 		return [32]byte{}
-	case n.isLeaf():
+	case t.isLeaf():
 		return sumLeaf(n.hash, n.sumValue(scratch))
+	case t.at > 0: // not kept: its node's is
+		return sumInner(t.bit(), t.side(0).sum(scratch), t.side(1).sum(scratch))
 	}
 	state := n.state.Load()
 	if state&(1<<stateBits-1) == filledIn {
 		return n.hash
 	}
-	left, right := n.kids[0].sum(scratch), n.kids[1].sum(scratch)
-	digest := sumInner(int(n.bit()), left, right)
+	digest := sumInner(t.bit(), t.side(0).sum(scratch), t.side(1).sum(scratch))
 	if free := state &^ (1<<stateBits - 1); n.state.CompareAndSwap(free, free|filling) {
 		n.hash = digest
 		n.state.Store(free | filledIn)

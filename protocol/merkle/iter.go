@@ -9,7 +9,7 @@ import (
 
 // All yields the entries in ascending order of their keys.
 func (m Map[V]) All() iter.Seq2[[32]byte, V] {
-	return func(yield func([32]byte, V) bool) { m.root.each(yield) }
+	return func(yield func([32]byte, V) bool) { m.tree().each(yield) }
 }
 
 // From yields the entries whose keys are start or greater, in ascending order
@@ -17,7 +17,7 @@ func (m Map[V]) All() iter.Seq2[[32]byte, V] {
 func (m Map[V]) From(start [32]byte) iter.Seq2[[32]byte, V] {
 	return func(yield func([32]byte, V) bool) {
 		if near := m.root.nearest(&start); near != nil {
-			m.root.eachFrom(&start, criticalBit(&near.hash, &start), yield)
+			m.tree().eachFrom(&start, criticalBit(&near.hash, &start), yield)
 		}
 	}
 }
@@ -25,34 +25,34 @@ func (m Map[V]) From(start [32]byte) iter.Seq2[[32]byte, V] {
 // Under yields the entries whose keys share their first n bits with prefix,
 // those that [Map.Range] digests, in ascending order of their keys.
 func (m Map[V]) Under(prefix [32]byte, n int) iter.Seq2[[32]byte, V] {
-	return func(yield func([32]byte, V) bool) { m.root.under(&prefix, n).each(yield) }
+	return func(yield func([32]byte, V) bool) { m.tree().under(&prefix, n).each(yield) }
 }
 
-// each yields n's entries and reports whether more are wanted.
-func (n *node[V]) each(yield func([32]byte, V) bool) bool {
+// each yields t's entries and reports whether more are wanted.
+func (t subtree[V]) each(yield func([32]byte, V) bool) bool {
 	switch {
-	case n == nil:
+	case t.n == nil:
 		return true
-	case n.isLeaf():
-		return yield(n.hash, n.val)
+	case t.isLeaf():
+		return yield(t.n.hash, t.n.val)
 	}
-	return n.kids[0].each(yield) && n.kids[1].each(yield)
+	return t.side(0).each(yield) && t.side(1).each(yield)
 }
 
-// eachFrom yields n's entries from start on; crit is the critical bit of start
+// eachFrom yields t's entries from start on; crit is the critical bit of start
 // and the key nearest to it.
-func (n *node[V]) eachFrom(start *[32]byte, crit int, yield func([32]byte, V) bool) bool {
-	if n.isLeaf() || int(n.bit()) > crit {
+func (t subtree[V]) eachFrom(start *[32]byte, crit int, yield func([32]byte, V) bool) bool {
+	if t.isLeaf() || t.bit() > crit {
 		// start differs from every key here at crit, and from none before.
 		if crit < KeyBits && bitAt(start, crit) == 1 {
 			return true
 		}
-		return n.each(yield)
+		return t.each(yield)
 	}
-	if bitAt(start, int(n.bit())) == 1 {
-		return n.kids[1].eachFrom(start, crit, yield)
+	if bitAt(start, t.bit()) == 1 {
+		return t.side(1).eachFrom(start, crit, yield)
 	}
-	return n.kids[0].eachFrom(start, crit, yield) && n.kids[1].each(yield)
+	return t.side(0).eachFrom(start, crit, yield) && t.side(1).each(yield)
 }
 
 // ErrUnsorted is wrapped by [FromSorted] when keys do not strictly ascend.
@@ -75,16 +75,20 @@ func FromSorted[V Value](entries iter.Seq2[[32]byte, V]) (Map[V], error) {
 // builder holds the right edge of a map under construction: inner nodes, by
 // ascending critical bit, that have a left side and wait for their right one.
 type builder[V Value] struct {
-	open []*node[V] // at most KeyBits
-	last *node[V]   // the leaf at the end of the edge
+	open []half[V] // at most KeyBits
+	last *node[V]  // the leaf at the end of the edge
 	n    int
+}
+
+type half[V Value] struct {
+	crit int
+	left *node[V]
 }
 
 func (b *builder[V]) add(leaf *node[V]) {
 	if b.n > 0 {
 		crit := criticalBit(&b.last.hash, &leaf.hash)
-		left := b.fold(crit)
-		b.open = append(b.open, branch(uint8(crit), [2]*node[V]{left}, 0))
+		b.open = append(b.open, half[V]{crit, b.fold(crit)})
 	}
 	b.last = leaf
 	b.n++
@@ -92,13 +96,11 @@ func (b *builder[V]) add(leaf *node[V]) {
 
 // fold closes the open nodes below critical bit crit and returns the subtree.
 func (b *builder[V]) fold(crit int) *node[V] {
-	right := b.last
-	for len(b.open) > 0 && int(b.open[len(b.open)-1].bit()) > crit {
-		n := b.open[len(b.open)-1]
+	n := b.last
+	for len(b.open) > 0 && b.open[len(b.open)-1].crit > crit {
+		h := b.open[len(b.open)-1]
 		b.open = b.open[:len(b.open)-1]
-		n.kids[1] = right
-		n.count = n.kids[0].count + right.count
-		right = n
+		n = pair(h.crit, h.left, n)
 	}
-	return right
+	return n
 }

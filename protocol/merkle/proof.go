@@ -40,14 +40,14 @@ type other struct {
 func (m Map[V]) Prove(key [32]byte) Proof {
 	var p Proof
 	var scratch []byte
-	n := m.root
-	for n != nil && !n.isLeaf() {
-		side := bitAt(&key, int(n.bit()))
-		p.steps = append(p.steps, step{n.bit(), n.kids[1-side].sum(&scratch)})
-		n = n.kids[side]
+	t := m.tree()
+	for t.n != nil && !t.isLeaf() {
+		side := bitAt(&key, t.bit())
+		p.steps = append(p.steps, step{uint8(t.bit()), t.side(1 - side).sum(&scratch)})
+		t = t.side(side)
 	}
-	if n != nil && n.hash != key {
-		p.other = &other{n.hash, n.sumValue(&scratch)}
+	if t.n != nil && t.n.hash != key {
+		p.other = &other{t.n.hash, t.n.sumValue(&scratch)}
 	}
 	return p
 }

@@ -42,7 +42,7 @@ func (m Map[V]) Cut(limit int) (parts []Part, bits []byte) {
 		return nil, nil
 	}
 	c := cutter[V]{limit: limit}
-	c.visit(m.root, 0)
+	c.visit(m.tree(), 0)
 	for i, p := range c.parts {
 		c.parts[i].Digest, _ = m.Range(p.Prefix, p.Bits)
 	}
@@ -75,18 +75,18 @@ type cutter[V Value] struct {
 	scratch []byte
 }
 
-// visit appends the parts of n, all of whose keys agree in their first bits, and
+// visit appends the parts of t, all of whose keys agree in their first bits, and
 // returns its weight. Its depth is at most KeyBits.
-func (c *cutter[V]) visit(n *node[V], agree int) (weight int) {
-	if n.isLeaf() {
-		c.parts = append(c.parts, Part{Prefix: n.hash, Bits: agree})
-		c.scratch = n.val.AppendLeaf(c.scratch[:0])
+func (c *cutter[V]) visit(t subtree[V], agree int) (weight int) {
+	if t.isLeaf() {
+		c.parts = append(c.parts, Part{Prefix: t.n.hash, Bits: agree})
+		c.scratch = t.n.val.AppendLeaf(c.scratch[:0])
 		return leafOverhead + len(c.scratch)
 	}
-	parts, bits, bit := len(c.parts), len(c.bits), n.bit()
-	weight = c.visit(n.kids[0], int(bit)+1)
-	c.bits = append(c.bits, bit)
-	weight += c.visit(n.kids[1], int(bit)+1)
+	parts, bits, bit := len(c.parts), len(c.bits), t.bit()
+	weight = c.visit(t.side(0), bit+1)
+	c.bits = append(c.bits, uint8(bit))
+	weight += c.visit(t.side(1), bit+1)
 	if weight <= c.limit { // then so did each side, and was one part
 		c.parts, c.bits = c.parts[:parts+1], c.bits[:bits]
 		c.parts[parts].Bits = agree
