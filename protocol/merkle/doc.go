@@ -24,8 +24,10 @@
 // new versions at once. The zero Map is empty and ready. Depth is O(log n)
 // for keys that are hashes and at most 256 for keys an adversary chose.
 //
-// Digests are computed when first asked for and kept in the nodes, so a
-// thousand Puts followed by one [Map.Root] hash each surviving node once.
+// In memory a node is two levels of the trie, as what a large map costs is
+// mostly to fetch nodes. Digests are computed when first asked for and kept, one
+// a node, so a thousand Puts followed by one [Map.Root] hash each surviving node
+// once.
 // Values must not change after Put, as the digests would not follow.
 //
 // # Digests, normative
