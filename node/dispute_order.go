@@ -312,9 +312,10 @@ func (l *ledger) leftBehind(id protocol.ID, v certificate.Value) bool {
 
 // mayLeadToLeft reports whether a certificate off this node's branch is below one
 // that the person left before it was known where that parts: it is taken for one
-// of those between, which the order was about too.
+// of those between, which the order was about too. Nothing is that this node may
+// yet come to hold on its own branch: above its tip, or of the past to fill in.
 func (l *ledger) mayLeadToLeft(id protocol.ID, v certificate.Value) bool {
-	if l.onBranch(v.Height, id) {
+	if l.onBranch(v.Height, id) || v.Height > l.tip.Ref().Height || v.Height < l.lowest() {
 		return false
 	}
 	for _, rv := range l.rivals {

@@ -176,6 +176,29 @@ func TestPartBeforeItIsKnownWhere(t *testing.T) {
 	}
 }
 
+// Who turns to another branch before it is known where all of them part goes on
+// there: a checkpoint after its tip is not taken for one that leads to what was
+// left, in whatever order they come.
+func TestFollowBeforeItIsKnownWhere(t *testing.T) {
+	p := newParting(t)
+	_ = p.finalise(p.others[0])
+	if err := p.follow(p.others[0].ID()); err != nil {
+		t.Fatal(err)
+	}
+	second := p.next(p.ledger, p.currentTip(), time.Now().Unix()+20)
+	third := p.next(p.ledger, second.Tip, time.Now().Unix()+21)
+	for _, c := range []certificate.Certificate{
+		p.decided(second.Tip, p.device, third.Encoded), p.decided(p.currentTip(), p.device, second.Encoded),
+	} {
+		if err := p.finalise(c); err != nil && !errors.Is(err, errWaiting) {
+			t.Fatal(err)
+		}
+	}
+	p.at("goes on", third.Tip.Ref())
+	p.final(p.others[1]) // leads to what was left
+	p.at("goes on still", third.Tip.Ref())
+}
+
 // A person can follow the other branch: what cites checkpoints that it does not
 // have is not held, and this device says it again; going back says nothing twice.
 func TestFollow(t *testing.T) {
