@@ -82,7 +82,7 @@ func (s *snapshots) part(name protocol.ID) ([]byte, error) {
 // head makes the head of a snapshot for a node that knows a checkpoint. It is
 // nil if this node can't lead on from there.
 func (l *ledger) head(known protocol.Ref) (head []byte, err error) {
-	cert, _, err := l.certificateAt(known.Height)
+	cert, from, err := l.certificateAt(known.Height)
 	if err != nil || cert.ID() != known.ID {
 		return nil, nil // of another branch, later than this node, or from before what it holds
 	}
@@ -90,14 +90,17 @@ func (l *ledger) head(known protocol.Ref) (head []byte, err error) {
 	if err != nil || s.Ref().Height < known.Height {
 		return nil, err
 	}
+	if _, to, err := l.certificateAt(s.Ref().Height); err != nil || to.Era() != from.Era() {
+		return nil, err // nobody can check a recall without its records, also one that left the clerks as they were
+	}
 	h := snapshotHead{Value: cert.Value, Handovers: [][]byte{}, Manifest: s.Manifest()}
 	turns, err := l.turnsBetween(known.Height, s.Ref().Height)
 	if err != nil {
 		return nil, nil // what came before its own base is not all there
 	}
 	for _, height := range turns {
-		cert, v, err := l.certificateAt(height)
-		if err != nil || !v.Under().IsZero() { // nobody can check a recall without its records
+		cert, _, err := l.certificateAt(height)
+		if err != nil {
 			return nil, err
 		}
 		h.Handovers = append(h.Handovers, cert.Encode())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // later adds a node to a village, by a link.
@@ -190,6 +192,56 @@ func reopened(t *testing.T, c *Community, began uint64) {
 	}
 	if l.tip.State().Root() != want.currentTip().State().Root() || len(l.open) != len(want.open) {
 		t.Error("reopened with another state")
+	}
+}
+
+// No snapshot is served to who knows only a checkpoint from before a recall, also
+// if that left the clerks as they were: its chain would not hold, and who served
+// it would be taken for a liar.
+func TestNoSnapshotThroughARecall(t *testing.T) {
+	s := newShelf(t)
+	before := s.currentTip()
+	body := roll.RecallBody{
+		Office: roll.Clerk, Reason: "this branch", In: []roll.Clerkship{{Persona: s.b.inception.ID(), Key: s.device.Public()}},
+	}
+	act, err := protocol.Sign(protocol.Header{
+		Metastate: s.metastate, Kind: protocol.Recall, Persona: s.b.inception.ID(), Key: s.device.Public(),
+		Checkpoint: before.Ref(), Parents: []protocol.ID{s.b.grant.ID()}, Time: time.Now().Unix(),
+	}, body, nil, s.device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.realm.deliver(s.ledger, act)
+	under, err := before.ProposeUnder(act.ID(), []*protocol.Record{act}, time.Now().Unix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range under.Chunks {
+		if err := s.addChunk(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cert, err := checkpoint.DecideAlone(checkpoint.Config{
+		Metastate: s.metastate, Height: before.Ref().Height + 1, Prev: before.Ref().ID, Era: act.ID(), Signer: s.device,
+		Clerks: under.Signers(),
+	}, under.Encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.final(cert)
+	if !slices.Equal(before.Clerks(), s.currentTip().Clerks()) {
+		t.Fatal("the clerks changed")
+	}
+	if head, err := s.head(before.Ref()); head != nil || err != nil {
+		_, refused := s.verifyHead(before.Ref(), head)
+		t.Errorf("a snapshot is served through a recall: %v, %v", refused, err)
+	}
+	head, err := s.head(s.currentTip().Ref())
+	if err == nil {
+		_, err = s.verifyHead(s.currentTip().Ref(), head)
+	}
+	if err != nil {
+		t.Error("known since the recall: ", err)
 	}
 }
 
