@@ -24,7 +24,7 @@ func TestLobbyHoldsItsBounds(t *testing.T) {
 		t.Skip("a thousand handshakes take some seconds")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		l := newLobby(t, n, echo)
 		defer l.Close()

@@ -47,7 +47,7 @@ func echo(_ context.Context, who string, req []byte) ([]byte, error) {
 
 func TestKnock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		l := newLobby(t, n, echo)
 		defer l.Close()
@@ -73,7 +73,7 @@ func TestKnock(t *testing.T) {
 // The largest request and response pass; a response one byte over does not.
 func TestKnockSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		size := p2p.MaxAnswer
 		l := newLobby(t, n, func(_ context.Context, _ string, req []byte) ([]byte, error) {
@@ -99,7 +99,7 @@ func TestKnockSizes(t *testing.T) {
 // The lobby speaks no protocol but the knock and libp2p's identify.
 func TestLobbyServesOnlyKnocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		l := newLobby(t, n, echo)
 		defer l.Close()
@@ -134,7 +134,7 @@ func TestLobbyServesOnlyKnocks(t *testing.T) {
 // time, while another's knock is answered.
 func TestLobbyUnderAttack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		var running, most atomic.Int64
 		l := newLobby(t, n, func(ctx context.Context, who string, req []byte) ([]byte, error) {
@@ -215,7 +215,7 @@ func TestLobbyUnderAttack(t *testing.T) {
 // One address gets its burst, all together theirs.
 func TestLobbyRates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := p2psim.New(latency)
+		n := newNetwork(t)
 		defer n.Close()
 		l := newLobby(t, n, echo)
 		defer l.Close()
