@@ -117,7 +117,7 @@ func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (Invite
 	case req.Uses > a.MaxUses:
 		return InviteLink{}, refuse(fmt.Sprintf("the charter allows at most %d uses of one invite", a.MaxUses), "give --uses a smaller number")
 	case req.Expires < time.Second || req.Expires > time.Duration(a.MaxAge)*time.Second:
-		return InviteLink{}, refuse("the charter lets an invite live at most "+inDays(a.MaxAge), "give --expires a shorter time")
+		return InviteLink{}, refuse("the charter lets an invite live at most "+InDays(time.Duration(a.MaxAge)*time.Second), "give --expires a shorter time")
 	}
 	secret := [linkSecretSize]byte{}
 	rand.Read(secret[:])
@@ -259,7 +259,7 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	case m.Rank() < roll.RankMember:
 		return ProposalRef{}, refuse("only members in full standing propose", "metastate status")
 	case body.Voting < class.Voting:
-		return ProposalRef{}, refuse(fmt.Sprintf("for the class %s the charter asks for at least %s of voting", body.Class, inDays(class.Voting)), "give --closes-in at least that")
+		return ProposalRef{}, refuse(fmt.Sprintf("for the class %s the charter asks for at least %s of voting", body.Class, InDays(time.Duration(class.Voting)*time.Second)), "give --closes-in at least that")
 	}
 	r, err := c.act(protocol.Propose, body)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func whoAdmits(c *charter.Charter) string {
 	switch c.Admission.Policy {
 	case charter.PolicyVouch:
-		return fmt.Sprintf("members of at least %s vouch, each for at most %d in 30 days", inDays(c.Admission.Vouch.Age), c.Admission.Vouch.Cap)
+		return fmt.Sprintf("members of at least %s vouch, each for at most %d in 30 days", InDays(time.Duration(c.Admission.Vouch.Age)*time.Second), c.Admission.Vouch.Cap)
 	case charter.PolicyBallot:
 		return "the members decide by ballot"
 	}

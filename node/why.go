@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
@@ -137,7 +136,7 @@ func (c *Community) whyRecord(s *Snapshot, inner []byte) (Why, error) {
 	if !covered && slices.ContainsFunc(s.View.Roll().JustRecalled(), func(x roll.Recalled) bool { return x.Act == r.ID() }) {
 		w.Because = append(w.Because, protocol.Reason{Rule: roll.RuleRecall, Record: r.ID(), Text: fmt.Sprintf(
 			"The clerks in force have %s to cover it. If they don't, those whom it names make the next checkpoint %s later.",
-			inDays(int64(recallPatience/time.Second)), inDays(int64(recallMargin/time.Second)))})
+			InDays(recallPatience), InDays(recallMargin))})
 	}
 	return s.since(w, r), nil
 }

@@ -33,19 +33,6 @@ func (d *duration) Set(s string) error {
 	return err
 }
 
-// inDays says how long a duration is, to a person: "7 days", "36 hours".
-func inDays(d time.Duration) string {
-	for _, u := range []struct {
-		unit time.Duration
-		name string
-	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
-		if n := d / u.unit; n > 0 && d%u.unit == 0 {
-			return counted(int(n), u.name)
-		}
-	}
-	return d.String()
-}
-
 func parseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	if number, rest, ok := strings.Cut(s, "d"); ok {

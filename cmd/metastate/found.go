@@ -263,6 +263,6 @@ func (a *app) confirm(question string) error {
 func showRecord(done string) func(*page, node.RecordRef) {
 	return func(p *page, r node.RecordRef) {
 		p.line("%s", done)
-		p.fields("record", r.Record.String(), "taken over by", counted(r.Sent, "peer"))
+		p.fields("record", r.Record.String(), "taken over by", node.Counted(r.Sent, "peer"))
 	}
 }

@@ -42,7 +42,7 @@ func inOffice(s string) string {
 	case d == 0:
 		return "until recalled"
 	default:
-		return inDays(d)
+		return node.InDays(d)
 	}
 }
 

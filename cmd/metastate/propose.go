@@ -62,7 +62,7 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		return n.In(a.opts.metastate).Propose(ctx, req)
 	}, func(p *page, v node.ProposalRef) {
 		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
-		p.fields("proposal", v.Proposal.String(), "taken over by", counted(v.Sent, "peer"))
+		p.fields("proposal", v.Proposal.String(), "taken over by", node.Counted(v.Sent, "peer"))
 		choice := "yes"
 		if len(req.Options) > 0 {
 			choice = quote(req.Options[0])

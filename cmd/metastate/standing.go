@@ -85,7 +85,7 @@ func (a *app) rollVerifyCommand() *cobra.Command {
 		}
 		p.fields("standing", state, "name", orDash(v.Name), "persona", v.Persona.String(), "offices", orDash(strings.Join(v.Offices, ", ")),
 			"since", when(v.Since), "as of", when(&v.AsOf), "metastate", v.Metastate.String(),
-			"checkpoint", fmt.Sprintf("%d, %s", v.Checkpoint.Height, v.Checkpoint.ID), "signed by", counted(len(v.Clerks), "clerk"))
+			"checkpoint", fmt.Sprintf("%d, %s", v.Checkpoint.Height, v.Checkpoint.ID), "signed by", node.Counted(len(v.Clerks), "clerk"))
 	})
 }
 

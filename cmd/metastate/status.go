@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
 
@@ -101,7 +102,7 @@ func showStatus(p *page, v httpapi.StatusList) {
 		if !s.Checkpoint.ID.IsZero() { // none is held while joining
 			pairs = append(pairs,
 				"checkpoint", fmt.Sprintf("%d, %s", s.Checkpoint.Height, s.Checkpoint.ID),
-				"not yet final", counted(s.Provisional, "record"),
+				"not yet final", node.Counted(s.Provisional, "record"),
 				"clerks", fmt.Sprintf("%d, of whom %d must sign and %d may be dishonest", s.Clerks.Count, s.Clerks.Quorum, s.Clerks.Faulty))
 		}
 		if s.History.From > 1 {

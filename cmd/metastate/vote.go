@@ -53,7 +53,7 @@ func (a *app) voteCastCommand() *cobra.Command {
 		if r.Sent == 0 && !r.Final {
 			p.line("No other node has it yet: keep this one running until another is connected.")
 		}
-		p.fields("receipt", r.Receipt, "final", yesNo(r.Final), "taken over by", counted(r.Sent, "peer"),
+		p.fields("receipt", r.Receipt, "final", yesNo(r.Final), "taken over by", node.Counted(r.Sent, "peer"),
 			"clerks who signed that they hold it", strconv.Itoa(r.Clerks))
 		p.next("metastate vote check %s", r.Receipt)
 	})
