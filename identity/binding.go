@@ -10,9 +10,10 @@ import (
 
 // Bounds on a Binding.
 const (
-	MaxBindingSize  = 2048 // bytes, as signed and encoded
+	MaxBindingSize  = 3072 // bytes, as signed and encoded
 	MaxBindingAddrs = 8
-	MaxAddrBytes    = 128
+	MaxLobbyAddrs   = 4
+	MaxAddrBytes    = 160
 	MaxPeerIDBytes  = 64
 	MaxBindingLife  = MaxGrantLife // seconds
 
@@ -35,8 +36,17 @@ type Binding struct {
 	Device    PublicKey `cbor:"dev"`
 	PeerID    []byte    `cbor:"peer"`
 	Addrs     []string  `cbor:"addrs,omitempty"` // multiaddrs the device may be reached at
+	Lobby     *Lobby    `cbor:"lobby,omitempty"` // where strangers may knock who have an invite; nil if nowhere
+	Relay     bool      `cbor:"relay,omitempty"` // members may have themselves reached through it
 	Issued    int64     `cbor:"iat"`             // unix seconds
 	Expires   int64     `cbor:"exp"`             // unix seconds
+}
+
+// A Lobby is the transport peer of a device where strangers may knock. Other
+// members name it in their invites.
+type Lobby struct {
+	PeerID []byte   `cbor:"p"`
+	Addrs  []string `cbor:"a"` // multiaddrs, 1 to MaxLobbyAddrs
 }
 
 // signedBinding is the wire form. The body is kept as the bytes that were
@@ -103,7 +113,17 @@ func (b Binding) validate() error {
 	case b.Issued <= 0, b.Expires <= b.Issued, b.Expires-b.Issued > MaxBindingLife:
 		return fmt.Errorf("identity: %w: in force from %d to %d", ErrBadBinding, b.Issued, b.Expires)
 	}
-	for _, a := range b.Addrs {
+	if err := validAddrs(b.Addrs); err != nil || b.Lobby == nil {
+		return err
+	}
+	if n, at := len(b.Lobby.PeerID), len(b.Lobby.Addrs); n == 0 || n > MaxPeerIDBytes || at == 0 || at > MaxLobbyAddrs {
+		return fmt.Errorf("identity: %w: a lobby with a peer id of %d bytes and %d addresses", ErrBadBinding, n, at)
+	}
+	return validAddrs(b.Lobby.Addrs)
+}
+
+func validAddrs(addrs []string) error {
+	for _, a := range addrs {
 		if len(a) == 0 || len(a) > MaxAddrBytes || !printableASCII(a) {
 			return fmt.Errorf("identity: %w: an address is empty, over %d bytes, or not printable ASCII", ErrBadBinding, MaxAddrBytes)
 		}

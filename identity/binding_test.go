@@ -36,6 +36,15 @@ func TestBindingRoundTrip(t *testing.T) {
 		}
 	}
 	b := goodBinding(k)
+	b.Relay = true
+	b.Lobby = &identity.Lobby{PeerID: []byte{0, 0x24, 8, 2}, Addrs: []string{"/ip4/192.0.2.1/tcp/4002"}}
+	wire, err := identity.SignBinding(b, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := identity.ParseBinding(wire); err != nil || !reflect.DeepEqual(got, b) {
+		t.Errorf("%+v, %v; want %+v", got, err, b)
+	}
 	if !b.CurrentAt(b.Expires-1) || b.CurrentAt(b.Expires) {
 		t.Error("the expiry is not the first second out of force")
 	}
@@ -50,6 +59,8 @@ func TestBindingLargest(t *testing.T) {
 	for range identity.MaxBindingAddrs {
 		b.Addrs = append(b.Addrs, strings.Repeat("a", identity.MaxAddrBytes))
 	}
+	b.Lobby = &identity.Lobby{PeerID: make([]byte, identity.MaxPeerIDBytes), Addrs: b.Addrs[:identity.MaxLobbyAddrs]}
+	b.Relay = true
 	b.Issued, b.Expires = 1<<62, 1<<62+identity.MaxBindingLife
 	wire, err := identity.SignBinding(b, k)
 	if err != nil {
@@ -69,13 +80,20 @@ func TestBindingRefuses(t *testing.T) {
 		"peer of 65 bytes":  func(b *identity.Binding) { b.PeerID = make([]byte, 65) },
 		"9 addresses":       func(b *identity.Binding) { b.Addrs = strings.Split("a/a/a/a/a/a/a/a/a", "/") },
 		"empty address":     func(b *identity.Binding) { b.Addrs = []string{""} },
-		"address too long":  func(b *identity.Binding) { b.Addrs = []string{strings.Repeat("a", 129)} },
+		"address too long":  func(b *identity.Binding) { b.Addrs = []string{strings.Repeat("a", 161)} },
 		"address not ASCII": func(b *identity.Binding) { b.Addrs = []string{"/dns/ä"} },
 		"address with DEL":  func(b *identity.Binding) { b.Addrs = []string{"/dns/\x7f"} },
-		"not issued":        func(b *identity.Binding) { b.Issued = 0 },
-		"never in force":    func(b *identity.Binding) { b.Expires = b.Issued },
-		"in force too long": func(b *identity.Binding) { b.Expires = b.Issued + identity.MaxBindingLife + 1 },
-		"overflowing life":  func(b *identity.Binding) { b.Issued, b.Expires = -1<<63, 1<<63-1 },
+		"lobby of no peer":  func(b *identity.Binding) { b.Lobby = &identity.Lobby{Addrs: b.Addrs} },
+		"lobby of 65 bytes": func(b *identity.Binding) { b.Lobby = &identity.Lobby{PeerID: make([]byte, 65), Addrs: b.Addrs} },
+		"lobby nowhere":     func(b *identity.Binding) { b.Lobby = &identity.Lobby{PeerID: b.PeerID} },
+		"lobby at 5 addresses": func(b *identity.Binding) {
+			b.Lobby = &identity.Lobby{PeerID: b.PeerID, Addrs: strings.Split("a/a/a/a/a", "/")}
+		},
+		"lobby's address not ASCII": func(b *identity.Binding) { b.Lobby = &identity.Lobby{PeerID: b.PeerID, Addrs: []string{"/dns/ä"}} },
+		"not issued":                func(b *identity.Binding) { b.Issued = 0 },
+		"never in force":            func(b *identity.Binding) { b.Expires = b.Issued },
+		"in force too long":         func(b *identity.Binding) { b.Expires = b.Issued + identity.MaxBindingLife + 1 },
+		"overflowing life":          func(b *identity.Binding) { b.Issued, b.Expires = -1<<63, 1<<63-1 },
 	} {
 		b := goodBinding(k)
 		spoil(&b)

@@ -38,9 +38,10 @@ func Verify(pub PublicKey, msg, sig []byte) bool {
 	return voi.VerifyWithOptions(pub[:], msg, sig, ruleOptions())
 }
 
-// A Verifier remembers the keys it saw last in a form that verifies faster,
-// about 1.7 KiB each. Its answers are those of [Verify]. It is safe for
-// concurrent use.
+// A Verifier remembers the keys it saw last in a form that takes a quarter less
+// to verify with, about 1.7 KiB each; a key that it does not know costs next to
+// nothing. Its answers are those of [Verify]. It is safe for concurrent use. A nil
+// Verifier remembers nothing.
 type Verifier struct {
 	capacity int
 
@@ -62,6 +63,9 @@ func NewVerifier(capacity int) *Verifier {
 
 // Verify is [Verify].
 func (v *Verifier) Verify(pub PublicKey, msg, sig []byte) bool {
+	if v == nil {
+		return Verify(pub, msg, sig)
+	}
 	expanded := v.expand(pub)
 	return expanded != nil && voi.VerifyExpandedWithOptions(expanded, msg, sig, ruleOptions())
 }

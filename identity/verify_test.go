@@ -57,12 +57,24 @@ func judges() map[string]func([]triple) []bool {
 	return map[string]func([]triple) []bool{
 		"single":               one(identity.Verify),
 		"single, cold keys":    one(tiny.Verify),
+		"single, no Verifier":  one((*identity.Verifier)(nil).Verify),
 		"single, known keys":   func(ts []triple) []bool { one(warm.Verify)(ts); return one(warm.Verify)(ts) },
 		"batch":                plain,
 		"batches of one":       alone(plain),
 		"batch, known keys":    batch(warm.Batch),
 		"batch, cold keys":     batch(tiny.Batch),
 		"batches of one known": alone(batch(warm.Batch)),
+		"told that it is one":  alone(batch(toldOf(1))),
+		"told too few":         batch(toldOf(1)),
+	}
+}
+
+// toldOf makes batches that were told how many signatures come.
+func toldOf(n int) func() *identity.Batch {
+	return func() *identity.Batch {
+		b := new(identity.Batch)
+		b.Expect(n)
+		return b
 	}
 }
 

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -12,6 +14,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
+	counting "github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
@@ -54,7 +57,7 @@ func (c *Community) hand(ctx context.Context, r *protocol.Record) int {
 	c.mu.Lock()
 	rep, m := c.replica, c.member
 	c.mu.Unlock()
-	if m == nil {
+	if m == nil || rep == nil {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, handOver)
@@ -126,7 +129,7 @@ func (c *Community) CreateInvite(ctx context.Context, req InviteRequest) (Invite
 	expires := time.Now().Add(req.Expires).UTC().Truncate(time.Second)
 	l := link{
 		Version: 1, Metastate: c.id, Secret: secret[:], Expires: expires.Unix(), Uses: req.Uses,
-		Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps(),
+		Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps(s),
 	}
 	if len(l.Bootstraps) == 0 {
 		return InviteLink{}, errNoAddress()
@@ -148,7 +151,7 @@ func (c *Community) publicLink(s *Snapshot, m *roll.Member) (InviteLink, error) 
 	case m.Rank() < roll.RankMember:
 		return InviteLink{}, refuse("only members in full standing let others in", "metastate status")
 	}
-	l := link{Version: 1, Metastate: c.id, Secret: []byte{}, Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps()}
+	l := link{Version: 1, Metastate: c.id, Secret: []byte{}, Height: s.Ref.Height, ID: s.Ref.ID, Bootstraps: c.bootstraps(s)}
 	if len(l.Bootstraps) == 0 {
 		return InviteLink{}, errNoAddress()
 	}
@@ -156,21 +159,7 @@ func (c *Community) publicLink(s *Snapshot, m *roll.Member) (InviteLink, error) 
 }
 
 func errNoAddress() error {
-	return &Error{Code: "no-address", Exit: ExitFailed, Message: "this node listens nowhere that a newcomer could reach", Hint: "start it with --listen"}
-}
-
-// bootstraps are this node's own lobby.
-func (c *Community) bootstraps() []bootstrap {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lobby == nil {
-		return nil
-	}
-	addrs := c.lobby.Addrs()
-	if len(addrs) == 0 {
-		return nil
-	}
-	return []bootstrap{{Peer: c.lobby.ID(), Addrs: addrs[:min(len(addrs), maxLinkAddrs)]}}
+	return &Error{Code: "no-address", Exit: ExitFailed, Message: "this node listens nowhere that a newcomer could reach", Hint: "start it with --listen, or a hidden node with --onion"}
 }
 
 // RevokeInvite ends an invite.
@@ -185,6 +174,9 @@ func (c *Community) RevokeInvite(ctx context.Context, invite protocol.ID) (Recor
 	}
 	if inv.By != m.Persona && m.Rank() < roll.RankOfficer {
 		return RecordRef{}, refuse("an invite is revoked by whoever made it, or by an officer", "")
+	}
+	if inv.Revoked {
+		return RecordRef{}, refuse("the invite is revoked already", "metastate invite list")
 	}
 	r, err := c.act(protocol.InviteRevoke, roll.InviteRevokeBody{Invite: invite})
 	return c.done(ctx, r, err)
@@ -238,9 +230,14 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	}
 	body := decision.ProposeBody{
 		Title: req.Title, Text: req.Text, Method: req.Method, Options: req.Options, Class: req.Class,
-		Seats: req.Seats, Voting: int64(req.ClosesIn / time.Second),
+		Seats: req.Seats, Voting: int64(req.ClosesIn / time.Second), Tie: req.Tie, Rehearsal: req.Rehearsal,
+		Params: req.Params,
 	}
-	if err := c.effect(s, &body, req.Act); err != nil {
+	if req.Confirms != "" {
+		if body, err = c.again(s, body, req.Confirms); err != nil {
+			return ProposalRef{}, err
+		}
+	} else if err := c.effect(s, &body, req.Act); err != nil {
 		return ProposalRef{}, err
 	}
 	if body.Method == "" {
@@ -249,17 +246,8 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	if body.Class == "" {
 		body.Class = "ordinary"
 	}
-	if err := body.Validate(); err != nil {
-		return ProposalRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
-	}
-	class, ok := s.Final.Charter().Class(body.Class)
-	switch {
-	case !ok:
-		return ProposalRef{}, &Error{Code: "usage", Exit: ExitUsage, Message: fmt.Sprintf("the charter has no class of decision %q", body.Class), Hint: "metastate charter show"}
-	case m.Rank() < roll.RankMember:
-		return ProposalRef{}, refuse("only members in full standing propose", "metastate status")
-	case body.Voting < class.Voting:
-		return ProposalRef{}, refuse(fmt.Sprintf("for the class %s the charter asks for at least %s of voting", body.Class, InDays(time.Duration(class.Voting)*time.Second)), "give --closes-in at least that")
+	if err := c.checkProposal(s, m, body); err != nil {
+		return ProposalRef{}, err
 	}
 	r, err := c.act(protocol.Propose, body)
 	if err != nil {
@@ -268,8 +256,55 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	return ProposalRef{Proposal: r.ID(), Sent: c.hand(ctx, r)}, nil
 }
 
+// again is a decision that objections set aside, as it is proposed once more.
+func (c *Community) again(s *Snapshot, body decision.ProposeBody, ref string) (decision.ProposeBody, error) {
+	id, err := s.proposal(ref)
+	if err != nil {
+		return body, err
+	}
+	p := s.Final.Decisions().Poll(id)
+	if p == nil || !p.SetAside() {
+		return body, refuse("only a decision that objections set aside is taken again", "metastate propose show "+id.String())
+	}
+	was, err := c.proposed(p)
+	if err != nil {
+		return body, err
+	}
+	was.Title, was.Text, was.Voting, was.Confirms = body.Title, cmp.Or(body.Text, was.Text), body.Voting, id
+	return was, nil
+}
+
+// checkProposal refuses what the rules would void.
+func (c *Community) checkProposal(s *Snapshot, m *roll.Member, body decision.ProposeBody) error {
+	if err := body.Validate(); err != nil {
+		return &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
+	}
+	class, ok := s.Final.Charter().Class(body.Class)
+	switch {
+	case !ok:
+		return &Error{Code: "usage", Exit: ExitUsage, Message: fmt.Sprintf("the charter has no class of decision %q", body.Class), Hint: "metastate charter show"}
+	case m.Rank() < roll.RankMember:
+		return refuse("only members in full standing propose", "metastate status")
+	case body.Voting < class.Voting && !body.Rehearsal:
+		return refuse(fmt.Sprintf("for the class %s the charter asks for at least %s of voting", body.Class, InDays(time.Duration(class.Voting)*time.Second)), "give --closes-in at least that")
+	}
+	return nil
+}
+
+// VoteRequest casts an open ballot.
+type VoteRequest struct {
+	Choice string      `json:"choice"`           // one line, as the method takes it
+	Reason string      `json:"reason,omitempty"` // an objection needs one
+	For    protocol.ID `json:"for,omitzero"`     // the member whom an officer casts it for
+}
+
 // Vote casts an open ballot. A later one replaces it until the poll closes.
 func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, error) {
+	return c.Cast(ctx, ref, VoteRequest{Choice: choice})
+}
+
+// Cast casts an open ballot, for oneself or by an officer for a member who can't.
+func (c *Community) Cast(ctx context.Context, ref string, req VoteRequest) (VoteReceipt, error) {
 	s, m, err := c.me()
 	if err != nil {
 		return VoteReceipt{}, err
@@ -281,7 +316,7 @@ func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, 
 	p := s.Final.Decisions().Poll(id)
 	switch {
 	case p == nil:
-		return VoteReceipt{}, refuse("the vote is not open yet: the clerks have not made the proposal final", "metastate propose show "+id.String()+" --until phase=voting")
+		return VoteReceipt{}, refuse("the vote is not open yet: the clerks have not made the proposal final"+c.missing(), "metastate propose show "+id.String()+" --until phase=voting")
 	case p.Phase.Closed():
 		return VoteReceipt{}, refuse("the vote has closed", "metastate tally "+id.String())
 	case p.Phase != decision.Voting:
@@ -289,24 +324,52 @@ func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, 
 	case !m.VoiceAt(p.RecordDate):
 		return VoteReceipt{}, refuse("you were not a member when this vote opened", "you can vote in those that opened since")
 	}
-	method, err := decision.MethodByName(p.Body.Method)
+	if err := mayAssist(s, m, p, req.For); err != nil {
+		return VoteReceipt{}, err
+	}
+	form, err := p.Form()
 	if err != nil {
 		return VoteReceipt{}, err
 	}
-	normal, err := method.Normal(p.Options, choice)
+	normal, err := counting.Normal(form, p.Options, req.Choice)
 	if names := s.candidates(p); err != nil && names != nil {
-		normal, err = c.candidate(method, p.Options, names, choice)
+		normal, err = c.candidate(form, p.Options, names, req.Choice)
 	}
 	if err != nil {
 		return VoteReceipt{}, &Error{Code: "bad-choice", Exit: ExitUsage, Message: "this is no choice in this vote: " + err.Error(), Hint: "metastate propose show " + id.String(), Err: err}
 	}
-	r, err := c.write(protocol.Ballot, id, decision.BallotBody{Choice: string(normal)})
+	if decision.NeedsReason(p.Body.Method, normal) && strings.TrimSpace(req.Reason) == "" {
+		return VoteReceipt{}, &Error{Code: "no-reason", Exit: ExitUsage, Message: "an objection says why: without a reason it does not count", Hint: "give --reason"}
+	}
+	if err := decision.CheckText("reason", req.Reason, decision.MaxReason); req.Reason != "" && err != nil {
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: plain(err), Err: err}
+	}
+	r, err := c.write(protocol.Ballot, id, decision.BallotBody{Choice: string(normal), Version: p.Debate.Version, For: req.For, Reason: req.Reason})
 	if err != nil {
 		return VoteReceipt{}, err
 	}
 	out := VoteReceipt{Receipt: r.ID().String(), Sent: c.hand(ctx, r)}
 	out.Clerks, out.Receipts = c.book().receipts(id, r.ID())
 	return out, nil
+}
+
+// mayAssist requires an officer whom the charter lets cast ballots for others, if
+// one is cast for another.
+func mayAssist(s *Snapshot, m *roll.Member, p *decision.Poll, voter protocol.ID) error {
+	a := s.Final.Charter().Assist
+	switch v, voted := p.Ballots.Get(voter); {
+	case voter.IsZero():
+		return nil
+	case a.Cap == 0:
+		return refuse("the charter lets nobody cast ballots for others", "amend the charter: assist, with an office and a cap")
+	case !m.Holds(a.Office) || voter == m.Persona:
+		return refuse("the charter lets holders of the office "+a.Office+" cast ballots for other members", "metastate office list")
+	case !s.Final.Roll().Member(voter).VoiceAt(p.RecordDate):
+		return refuse("they were not a member when this vote opened", "metastate roll list")
+	case voted && v.By != m.Persona:
+		return refuse("they have cast a ballot, or another officer for them", "metastate propose show "+p.Proposal.String())
+	}
+	return nil
 }
 
 // Sync exchanges with every connected peer what either lacks.

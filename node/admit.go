@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -15,9 +16,17 @@ import (
 
 // serveJoin answers a stranger who knocks at the lobby.
 func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([]byte, error) {
+	release, err := c.Hold()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	var req joinRequest
 	if err := dagcbor.Unmarshal(raw, &req); err != nil {
 		return nil, err
+	}
+	if no := c.tooEarly(req); no != nil {
+		return dagcbor.Marshal(*no)
 	}
 	if len(req.Inception) == 0 {
 		return c.serveClaim(ctx, peerID, req)
@@ -44,23 +53,35 @@ func (c *Community) serveJoin(ctx context.Context, peerID string, raw []byte) ([
 		case s == roll.Full:
 			return c.welcome(req.Binding)
 		case s != 0 && s != roll.Pending:
-			return dagcbor.Marshal(joinAnswer{Reason: "the persona is " + s.String()})
+			return dagcbor.Marshal(joinAnswer{Taken: true, Reason: "the persona is " + s.String()})
 		case s == roll.Pending:
-			return dagcbor.Marshal(joinAnswer{Standing: s.String(), Reason: "the request waits for the approval of a registrar"})
+			return dagcbor.Marshal(joinAnswer{Standing: s.String(), Reason: l.waits(persona)})
 		}
 		select {
 		case <-ctx.Done():
-			return dagcbor.Marshal(joinAnswer{Reason: "the request is taken and waits for the clerks to make it final"})
+			return dagcbor.Marshal(joinAnswer{Taken: true, Reason: "the request is taken and waits for the clerks to make it final"})
 		case <-changed:
 		}
 	}
+}
+
+// tooEarly tells a newcomer that its clock is ahead: nobody takes its binding
+// until that time has come.
+func (c *Community) tooEarly(req joinRequest) (no *joinAnswer) {
+	l := c.book()
+	b, err := identity.ParseBinding(req.Binding)
+	if l == nil || err != nil || !l.ahead(b) {
+		return nil
+	}
+	return &joinAnswer{Reason: "this computer's clock is ahead of that of the member who was asked by " +
+		InDays(time.Until(time.Unix(b.Issued, 0)).Round(time.Minute)) + "; once it is that late there, the request is taken"}
 }
 
 // parseRequest returns the inception and the grant of a request that hang
 // together: the grant is of that persona and that device, and whoever knocks is
 // the peer that the device names. Others may hold a copy of the request.
 func parseRequest(req joinRequest, peerID string) ([]*protocol.Record, error) {
-	recs, errs := protocol.ParseBatch([][]byte{req.Inception, req.Grant})
+	recs, errs := protocol.ParseBatch(nil, [][]byte{req.Inception, req.Grant})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -78,6 +99,18 @@ func parseRequest(req joinRequest, peerID string) ([]*protocol.Record, error) {
 		return nil, errors.New("the request is not of the shape the protocol asks for")
 	}
 	return recs, nil
+}
+
+// waits tells a newcomer what a final admission that is not complete waits for.
+func (l *ledger) waits(persona protocol.ID) string {
+	s := l.currentTip().State()
+	m := s.Roll().Member(persona)
+	by := "you wait to be admitted by name: " + whoAdmits(s.Charter())
+	if slices.ContainsFunc(m.Because, func(c protocol.Cause) bool { return c.Rule == roll.RuleUses }) {
+		return "others came in by this invite before your admission was final, and it has no use left; you are on the roll and " +
+			by + ". Ask for it: metastate roll admit " + persona.String()
+	}
+	return by
 }
 
 func (l *ledger) finalStanding(persona protocol.ID) roll.Standing {
@@ -155,18 +188,21 @@ func (c *Community) welcome(binding []byte) ([]byte, error) {
 	c.mu.Lock()
 	r := c.replica
 	c.mu.Unlock()
+	if r == nil {
+		return nil, errClosed()
+	}
 	if _, err := r.addBinding(binding); err != nil {
 		return nil, err
 	}
 	c.publish(p2p.Bindings, binding)
-	genesis, err := c.store.Get(c.id)
+	genesis, err := c.stored(c.id)
 	if err != nil {
 		return nil, storeError(err)
 	}
-	a := joinAnswer{Standing: roll.Full.String(), Genesis: genesis, Epoch: r.secret[:], Bindings: [][]byte{r.Binding()}}
+	a := joinAnswer{Standing: roll.Full.String(), Genesis: genesis, Epochs: r.joinEpochs(), Bindings: [][]byte{r.Binding()}}
 	r.mu.Lock()
 	for _, p := range r.bindings {
-		if len(a.Bindings) < maxJoinPeers && len(p.Addrs) > 0 {
+		if len(a.Bindings) < maxJoinPeers && len(p.Addrs) > 0 && r.inForce(p) {
 			a.Bindings = append(a.Bindings, p.signed)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision/count"
 )
 
 // The types of this file are what the node answers, in the shapes that scripts
@@ -22,12 +23,14 @@ type Status struct {
 	Name        string        `json:"name"`
 	Persona     protocol.ID   `json:"persona"`
 	Standing    string        `json:"standing"`
+	Presence    string        `json:"presence,omitempty"` // that it shares
 	Peers       int           `json:"peers"`
 	Checkpoint  CheckpointRef `json:"checkpoint"`
 	Provisional int           `json:"provisional"`     // records held and not yet final
 	Clerks      ClerkStatus   `json:"clerks,omitzero"` // not known while joining
 	History     HistoryStatus `json:"history"`
-	Trouble     string        `json:"trouble,omitempty"` // why finality stopped, in words
+	Trouble     string        `json:"trouble,omitempty"` // that the disk is full, or why finality stopped, in words
+	Remedy      string        `json:"remedy,omitempty"`  // what to do about it
 	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member
 	// Lapsed are this device's records of late that could not become final.
 	Lapsed []LapsedRecord `json:"lapsed,omitempty"`
@@ -62,6 +65,7 @@ type FoundRequest struct {
 	Template   string `json:"template,omitempty"` // default union
 	Charter    string `json:"charter,omitempty"`  // YAML, in place of a template
 	As         string `json:"as,omitempty"`       // what the founder is called there
+	Presence   string `json:"presence,omitempty"` // that it shares with others of this name; empty: one of its own
 	Passphrase []byte `json:"passphrase,omitempty"`
 }
 
@@ -128,6 +132,12 @@ type Pact struct {
 type JoinRequest struct {
 	Link       string `json:"link"`
 	As         string `json:"as,omitempty"`
+	Presence   string `json:"presence,omitempty"` // that it shares with others of this name; empty: one of its own
+	Passphrase []byte `json:"passphrase,omitempty"`
+}
+
+// GiveUpRequest gives up joining.
+type GiveUpRequest struct {
 	Passphrase []byte `json:"passphrase,omitempty"`
 }
 
@@ -228,6 +238,7 @@ type InviteEntry struct {
 	Used    uint64      `json:"used"`
 	Expires time.Time   `json:"expires"`
 	Revoked bool        `json:"revoked"`
+	State   string      `json:"state"` // open, used (up), expired, revoked
 }
 
 // RollList is the roll as of a checkpoint.
@@ -268,6 +279,12 @@ type ProposeRequest struct {
 	Class    string        `json:"class,omitempty"` // default ordinary, or what the act takes
 	ClosesIn time.Duration `json:"closesIn"`
 	Act      *ActRequest   `json:"act,omitempty"`
+	Params   count.Params  `json:"params,omitzero"` // of the method
+	// Tie is how ties are settled: lot or listed; without it what they decide stays
+	// open.
+	Tie       string `json:"tie,omitempty"`
+	Rehearsal bool   `json:"rehearsal,omitempty"` // a mock vote without effect
+	Confirms  string `json:"confirms,omitempty"`  // a decision that was set aside, which is taken again
 }
 
 // RecallRequest asks that some lose an office and others get it.
@@ -291,14 +308,17 @@ type ProposalList struct {
 
 // Proposal is a proposal and where it stands.
 type Proposal struct {
-	Proposal   protocol.ID `json:"proposal"`
-	Title      string      `json:"title"`
-	Text       string      `json:"text,omitempty"`
-	Author     protocol.ID `json:"author"`
-	Method     string      `json:"method"`
-	Class      string      `json:"class"`
-	Seats      uint64      `json:"seats,omitempty"`
-	Act        string      `json:"act,omitempty"` // what it does when in force
+	Proposal protocol.ID `json:"proposal"`
+	Title    string      `json:"title"`
+	Text     string      `json:"text,omitempty"`
+	Author   protocol.ID `json:"author"`
+	Method   string      `json:"method"`
+	Class    string      `json:"class"`
+	Seats    uint64      `json:"seats,omitempty"`
+	Act      string      `json:"act,omitempty"` // what it does when in force
+
+	Params count.Params `json:"params,omitzero"` // of the method
+
 	Secret     bool        `json:"secret"`
 	Phase      string      `json:"phase"`
 	Final      bool        `json:"final"` // the opening is final
@@ -307,31 +327,56 @@ type Proposal struct {
 	Closes     *time.Time  `json:"closes"`
 	Electorate uint64      `json:"electorate"`
 	MayVote    bool        `json:"mayVote"`
-	Voted      string      `json:"voted,omitempty"` // own choice as held
+	Voted      string      `json:"voted,omitempty"`  // own choice as held
+	VotedBy    protocol.ID `json:"votedBy,omitzero"` // the officer who cast it
+	Tie        string      `json:"tie,omitempty"`
+	Rehearsal  bool        `json:"rehearsal,omitempty"` // a mock vote without effect
+	Confirms   protocol.ID `json:"confirms,omitzero"`   // the decision it takes again
 
-	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
+	Version    protocol.ID       `json:"version"` // the record whose text is voted on
+	Support    *SupportView      `json:"support,omitempty"`
+	Objections uint64            `json:"objections,omitempty"`
+	Dissents   []Dissent         `json:"dissents,omitempty"` // minority reports
+	Names      map[string]string `json:"names,omitempty"`    // of an election: option to what the candidate is called
+}
+
+// SupportView is how much support a proposal has and needs to come to the vote.
+type SupportView struct {
+	Have     uint64 `json:"have"`     // members besides its author
+	Sponsors uint64 `json:"sponsors"` // of those it needs
+	Share    string `json:"share"`    // of the roll, its author included
+}
+
+// Dissent is a minority report.
+type Dissent struct {
+	Record protocol.ID `json:"record"`
+	Author protocol.ID `json:"author,omitzero"`
+	Name   string      `json:"name,omitempty"`
+	Text   string      `json:"text,omitempty"` // empty where the record is not held
 }
 
 // Tally is the count of a poll.
 type Tally struct {
 	Proposal   protocol.ID       `json:"proposal"`
+	Title      string            `json:"title"`
 	Phase      string            `json:"phase"`
 	Final      bool              `json:"final"` // closed by a checkpoint
 	Electorate uint64            `json:"electorate"`
 	Counted    uint64            `json:"counted"`
+	Assisted   uint64            `json:"assisted,omitempty"` // of these, cast by officers for members
+	Carried    uint64            `json:"carried,omitempty"`  // votes given to those who voted
 	Refused    uint64            `json:"refused"`
 	Outcome    string            `json:"outcome"` // empty until final
 	Winners    []string          `json:"winners"`
+	Options    []string          `json:"options"` // in the order of the matrix
 	Votes      map[string]uint64 `json:"votes"`
+	Seats      map[string]uint64 `json:"seats,omitempty"`   // of each list
+	Matrix     [][]uint64        `json:"matrix,omitempty"`  // how many prefer one option, by the row, to another
+	Dropped    []string          `json:"dropped,omitempty"` // options that missed a quorum or majority
 	Rounds     []Round           `json:"rounds"`
 	Checkpoint *CheckpointRef    `json:"checkpoint"` // the closing one
 
 	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
-}
-
-// Round is one step of a count, in words.
-type Round struct {
-	Text string `json:"text"`
 }
 
 // Peer is a node of another member, as this node knows it.
@@ -342,6 +387,13 @@ type Peer struct {
 	Connected bool        `json:"connected"`
 	Direct    bool        `json:"direct"`
 	LastSync  *time.Time  `json:"lastSync"`
+	Member    *PeerMember `json:"member,omitempty"` // whose it is; absent if that is not known
+}
+
+// PeerMember is whose computer a peer is.
+type PeerMember struct {
+	Persona protocol.ID `json:"persona"`
+	Name    string      `json:"name"`
 }
 
 // SyncReport is what one round of pull sync did.
@@ -353,7 +405,9 @@ type SyncReport struct {
 
 // BundleRequest exports records to a file.
 type BundleRequest struct {
-	Since uint64 `json:"since,omitempty"` // a checkpoint's height
+	Since  uint64 `json:"since,omitempty"`  // a checkpoint's height
+	Sealed bool   `json:"sealed,omitempty"` // for the metastate's members alone
+	Own    bool   `json:"own,omitempty"`    // only what this persona wrote and no checkpoint covers; Since is not used
 }
 
 // ImportReport is what a bundle brought.

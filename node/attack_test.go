@@ -183,9 +183,10 @@ func TestOneBindingOfEachDevice(t *testing.T) {
 		}
 		return wire
 	}
-	r := newReplica(a.book(), random32())
+	r := newReplica(a.book(), newKeyring(nil, time.Now(), random32()))
 	now := time.Now().Unix()
 	for i := range 20 {
+		delete(r.paces, b.key.Public())
 		if _, err := r.addBinding(sign(b, "peer"+strings.Repeat("x", i), now+int64(i))); err != nil {
 			t.Fatal(err)
 		}
@@ -248,14 +249,7 @@ func TestHostileKnocks(t *testing.T) {
 		t.Error("answers one who is not the member")
 	}
 	// A newcomer whose admission would be void.
-	inv, err := c.CreateInvite(t.Context(), InviteRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lk, err := parseLink(inv.Link)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lk := invited(t, c)
 	e := identity.GenerateEntropy()
 	key := identity.InviteKey([linkSecretSize]byte(lk.Secret), c.id)
 	b, err := born(&e, c.id, 0, "Boris", key, device, nil, now)
@@ -291,7 +285,7 @@ func TestStoppedBeforeTheRoll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := a.replica.secret
+	secret := a.replica.keys.newest().secret
 	wire := a.replica.Binding()
 	st, err := store.Open(store.Config{InMemory: true, Key: bytes.Repeat([]byte{1}, 32)})
 	if err == nil {
@@ -305,7 +299,7 @@ func TestStoppedBeforeTheRoll(t *testing.T) {
 	}
 	d := newDaily(a.id, "x", random32())
 	d.Persona[0] = 1
-	c := newCommunity(d, st, network{listen: []string{"/ip4/127.0.0.1/tcp/0"}}, slog.New(slog.DiscardHandler))
+	c := newCommunity(d, st, network{cfg: &Config{Listen: []string{"/ip4/127.0.0.1/tcp/0"}}}, slog.New(slog.DiscardHandler))
 	if err := c.start(); err != nil {
 		t.Fatal(err)
 	}

@@ -234,6 +234,10 @@ func (c *Community) Recall(ctx context.Context, req RecallRequest) (RecordRef, e
 	body.Out = slices.Compact(body.Out)
 	for _, p := range body.Out {
 		if h := s.View.Roll().Member(p); (h == nil || !h.Holds(req.Office)) && !c.book().isContested() {
+			if len(s.View.Roll().Holders(req.Office)) == 0 { // who left, say, has lost it already
+				return RecordRef{}, refuse("nobody holds the office, so nobody can lose it",
+					fmt.Sprintf("metastate office appoint %[1]s PERSONA; if the last clerks sign nothing any more: metastate office recall %[1]s --in C,D --reason TEXT", req.Office))
+			}
 			return RecordRef{}, refuse("one of those to lose the office does not hold it", "metastate office list")
 		}
 	}

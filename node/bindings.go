@@ -2,9 +2,6 @@ package node
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,34 +13,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
-// loadBindings takes up the bindings kept in the store that fit the roll as it
-// is now; others wait there, or have expired.
-func (r *replica) loadBindings() {
-	for _, key := range r.ledger.store.PrivateKeys(privBinding) {
-		if b, err := r.ledger.store.Private(key); err == nil {
-			_, _ = r.addBinding(b)
-		}
-	}
-}
-
-// Epochs lists the epochs whose secrets this node holds.
-func (r *replica) Epochs() []p2p.Epoch { return []p2p.Epoch{{Secret: r.secret}} }
-
-// retryEarly takes up bindings whose devices have come to be on the roll.
-func (r *replica) retryEarly() {
-	r.mu.Lock()
-	early := r.early
-	r.early = nil
-	r.mu.Unlock()
-	for _, b := range early {
-		if _, err := r.addBinding(b); errors.Is(err, p2p.ErrStranger) {
-			r.mu.Lock()
-			r.early = append(r.early, b)
-			r.mu.Unlock()
-		}
-	}
-}
-
 // Known reports whether a transport peer is bound to a member's device.
 func (r *replica) Known(peerID string) bool {
 	if r.befriended(peerID) {
@@ -51,12 +20,48 @@ func (r *replica) Known(peerID string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for device := range r.claims[peerID] {
-		if r.inForce(r.bindings[device]) {
+	return r.stands(r.claims[peerID])
+}
+
+// knowsLobby reports whether a transport peer is the lobby of a member's device.
+func (r *replica) knowsLobby(peerID string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stands(r.doors[peerID])
+}
+
+// stands reports whether the binding of one of the devices is in force. The
+// caller holds mu.
+func (r *replica) stands(devices map[identity.PublicKey]bool) bool {
+	for d := range devices {
+		if r.inForce(r.bindings[d]) {
 			return true
 		}
 	}
 	return false
+}
+
+// Shunned reports whether a peer speaks for devices alone that were revoked or
+// signed two records at one place. What a peer has proven goes first: a device
+// names its peer as it likes.
+func (r *replica) Shunned(peerID string) (shunned bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	proven := false
+	for device := range r.claims[peerID] {
+		proven = proven || r.bindings[device].proven
+	}
+	for device := range r.claims[peerID] {
+		b := r.bindings[device]
+		if b.proven != proven || !r.inForce(b) {
+			continue
+		}
+		if !r.ledger.marked(device) {
+			return false
+		}
+		shunned = true
+	}
+	return shunned
 }
 
 // inForce reports whether a binding is current and its device a member's.
@@ -96,45 +101,11 @@ func (r *replica) CheckBinding(peerID string, binding []byte) error {
 	return nil
 }
 
-// bindingKey is where a device's binding is kept.
-func bindingKey(device identity.PublicKey) string { return privBinding + hex.EncodeToString(device[:]) }
-
-// addBinding keeps a binding of a member's device: the newest of each device,
-// so that all nodes come to keep the same. A device names its peer as it likes,
-// and several may name one; only in a handshake is it proven.
-func (r *replica) addBinding(signed []byte) (fresh bool, err error) {
-	b, err := identity.ParseBinding(signed)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", p2p.ErrPeer, err)
-	}
-	next := peerRecord{signed: signed, Binding: b}
-	if protocol.ID(b.Metastate) != r.ledger.metastate || !r.inForce(next) {
-		return false, fmt.Errorf("%w: not the binding of a member's device", p2p.ErrStranger)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old, held := r.bindings[b.Device]
-	if held && cmp.Or(cmp.Compare(old.Issued, b.Issued), bytes.Compare(old.signed, signed)) >= 0 ||
-		!held && len(r.bindings) >= maxBindings {
-		return false, nil
-	}
-	if err := r.ledger.store.PutPrivate(bindingKey(b.Device), signed); err != nil {
-		return false, storeError(err)
-	}
-	if held {
-		next.proven = old.proven && bytes.Equal(old.PeerID, b.PeerID)
-		delete(r.claims[string(old.PeerID)], b.Device)
-		if len(r.claims[string(old.PeerID)]) == 0 {
-			delete(r.claims, string(old.PeerID))
-		}
-	}
-	id := string(b.PeerID)
-	if r.claims[id] == nil {
-		r.claims[id] = map[identity.PublicKey]bool{}
-	}
-	r.claims[id][b.Device] = true
-	r.bindings[b.Device] = next
-	return true, nil
+// names reports whether a binding, of which it is known that it is in force,
+// names a transport peer.
+func names(binding []byte, peerID string) bool {
+	b, err := identity.ParseBinding(binding)
+	return err == nil && string(b.PeerID) == peerID
 }
 
 // befriend lets a bootstrap be dialled before its binding is known.
@@ -176,14 +147,13 @@ func (r *replica) befriended(peerID string) bool {
 // onRoll reports whether this device is on the final roll, live or not.
 func (r *replica) onRoll() bool { return r.ledger.currentTip().State().Roll().Device(r.device) != nil }
 
-// book lists the peers that could be dialled.
+// book lists the peers that may be dialled.
 func (r *replica) book() []p2p.Peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var peers []p2p.Peer
-	own := r.ownPeer()
-	for id := range r.claims {
-		if addrs := r.addrs(id); len(addrs) > 0 && id != own {
+	for id, devices := range r.claims {
+		if addrs := r.addrs(id); len(addrs) > 0 && id != r.ownPeer && r.stands(devices) {
 			peers = append(peers, p2p.Peer{ID: id, Addrs: addrs})
 		}
 	}
@@ -209,30 +179,45 @@ func (r *replica) addrs(peerID string) (addrs []string) {
 	return addrs
 }
 
-// ownPeer is this device's transport peer id. Caller holds mu.
-func (r *replica) ownPeer() string {
-	b, err := identity.ParseBinding(r.own)
-	if err != nil {
-		return ""
-	}
-	return string(b.PeerID)
-}
-
 // farewell is how long, by checkpoint time, members go on to meet who has left,
 // so that they get the checkpoint that says so: in a fork it is their proof.
 const farewell = 24 * 3600
 
 // mayMeet reports whether a device speaks for someone with whom members
-// exchange records: not those who left for some time or were expelled. What is
-// final answers for nearly all, at no cost; the rest may be about to come on the
-// roll.
+// exchange records: not those who left for some time or were expelled. A device
+// that was revoked, as it is when it was stolen, speaks for nobody from the next
+// checkpoint on: the one that says so it may have.
 func (l *ledger) mayMeet(persona protocol.ID, device identity.PublicKey) bool {
+	m, asOf, _ := l.listed(persona, device)
+	return m != nil && welcome(m, asOf)
+}
+
+// listed is the member among whose devices a device is, and its place among
+// these, of which the roll lists few; nil if it is nobody's. What is final answers
+// for nearly all, at no cost; the rest may be about to come on the roll.
+func (l *ledger) listed(persona protocol.ID, device identity.PublicKey) (m *roll.Member, asOf int64, rank int) {
 	s := l.currentTip().State()
 	if s.Roll().Device(device) == nil {
 		s = l.Snapshot().View
 	}
 	d, m := s.Roll().Device(device), s.Roll().Member(persona)
-	return d != nil && d.Persona == persona && m != nil && welcome(m, s.AsOf())
+	if d == nil || d.Persona != persona || m == nil {
+		return nil, 0, 0
+	}
+	if at := d.Marks().Revoked; at != 0 && at < l.currentTip().Ref().Height {
+		return nil, 0, 0
+	}
+	if rank = slices.Index(m.Devices, device); rank < 0 {
+		return nil, 0, 0
+	}
+	return m, s.AsOf(), rank
+}
+
+// marked reports whether a device was revoked, or signed two records at one
+// place, as far as is final.
+func (l *ledger) marked(device identity.PublicKey) bool {
+	d := l.currentTip().State().Roll().Device(device)
+	return d != nil && (d.Marks().Forked || d.Marks().Revoked != 0)
 }
 
 // welcome reports whether members meet somebody of that standing.

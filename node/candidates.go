@@ -1,7 +1,7 @@
 package node
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -30,6 +30,13 @@ func (s *Snapshot) candidates(p *decision.Poll) map[string]string {
 			s.call(names, id)
 		}
 	}
+	for _, list := range p.Body.Params.Lists {
+		for _, x := range list {
+			if id, err := protocol.ParseID(x.Name); err == nil {
+				s.call(names, id)
+			}
+		}
+	}
 	return names
 }
 
@@ -48,20 +55,29 @@ func inNames(text string, names map[string]string) string {
 	return strings.NewReplacer(pairs...).Replace(text) // at once: a name may read as an id
 }
 
-// candidate is the choice of a candidate by name, or by the beginning of an id.
-func (c *Community) candidate(method counting.Method, options []string, names map[string]string, choice string) (counting.Choice, error) {
-	if id, err := c.Member(choice); err == nil {
-		if normal, err := method.Normal(options, id.String()); err == nil {
-			return normal, nil
-		}
-	}
+// candidate is a choice of candidates that are called by their names, or of one by
+// the beginning of an id.
+func (c *Community) candidate(form counting.Form, options []string, names map[string]string, choice string) (counting.Choice, error) {
 	called := slices.Clone(options)
 	for i, o := range called {
 		if name := names[o]; name != "" {
 			called[i] = name
 		}
 	}
-	return "", fmt.Errorf("write one of: %s", strings.Join(called, ", "))
+	if names, err := counting.Names(called, 1, ",>=:"); err == nil { // no two are called the same
+		if marks, err := form.Parse(names, choice); err == nil {
+			return form.Line(options, marks), nil
+		}
+	}
+	if id, err := c.Member(choice); err == nil {
+		if normal, err := counting.Normal(form, options, id.String()); err == nil {
+			return normal, nil
+		}
+	}
+	if _, err := form.Parse(called, choice); err != nil {
+		return "", err
+	}
+	return "", errors.New("several candidates are called the same: write their ids")
 }
 
 // actWords says what a decision does when it is in force.

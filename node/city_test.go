@@ -119,6 +119,9 @@ func (c *city) partition() {
 		}
 		c.side[i] = 1
 	}
+	for i, side := range c.side {
+		c.far[i] = side == 1
+	}
 	c.mu.Unlock()
 	for _, n := range c.nodes {
 		if c.begunLater(n.i) {

@@ -31,9 +31,10 @@ type city struct {
 	liars  []*citizen // of people, without the clerks
 	events events
 	asked  []*question
-	deeds  []deed    // of honest people, acknowledged
-	began  time.Time // seven clerks sign
-	parted time.Time // the city fell into two parts
+	deeds  []deed       // of honest people, acknowledged
+	began  time.Time    // seven clerks sign
+	parted time.Time    // the city fell into two parts
+	far    map[int]bool // nodes on the side without a quorum then
 	healed time.Time
 	logs   cityLog
 }
@@ -106,6 +107,7 @@ func newCity(t *testing.T, size citySize, seed uint64) *city {
 	c.logs.lies, c.logs.missed, c.logs.fates = map[string]int{}, map[missed]int{}, map[protocol.ID]protocol.Rule{}
 	c.panel, c.town.carry = citySeats, c.carryFrames
 	c.rng = rand.New(rand.NewPCG(seed, 60))
+	c.far = map[int]bool{}
 	founder := c.found()
 	founder.halt = func() {}
 	var dailies []vault.Daily

@@ -168,12 +168,12 @@ func (c *city) checkRoll() {
 			c.t.Errorf("a forged admission let %s in", id)
 		}
 	}
-	if n := len(want) + 1; uint64(n) != count(final) { // and a sybil, by an invite that was good
-		c.t.Errorf("%d on the roll, wanted %d", count(final), n)
+	if n := len(want) + 1; uint64(n) != onRoll(final) { // and a sybil, by an invite that was good
+		c.t.Errorf("%d on the roll, wanted %d", onRoll(final), n)
 	}
 }
 
-func count(r roll.State) (n uint64) {
+func onRoll(r roll.State) (n uint64) {
 	for range r.Members() {
 		n++
 	}
@@ -242,9 +242,12 @@ func (c *city) checkDeeds() {
 }
 
 // tooLate reports whether a ballot may not have reached the clerks before the
-// vote closed: its voter was cut off from them, or it was cast near the end.
+// vote closed: its voter was cut off from them, or a moment later, or it was cast
+// near the end.
 func (c *city) tooLate(d deed) bool {
-	return d.late && d.poll.closes.Before(c.healed) || d.poll.closes.Sub(d.at) < 20*time.Second
+	before := c.parted.Sub(d.at)
+	cutOff := d.late || c.far[d.by.i] && 0 <= before && before < 2*time.Second
+	return cutOff && d.poll.closes.Before(c.healed) || d.poll.closes.Sub(d.at) < 20*time.Second
 }
 
 // checkCounts compares every count on every honest node with what the voters

@@ -52,7 +52,7 @@ func (c *city) chooseLiars() {
 // hushes reports whether a record is by somebody whom this clerk keeps out. It
 // lays it aside.
 func (n *cityNode) hushes(frame []byte, hushed map[protocol.ID]bool) bool {
-	inner, err := n.community().replica.epoch.Open(protocol.ContentRecord, frame)
+	inner, err := n.community().replica.unseal(protocol.ContentRecord, frame)
 	if err != nil {
 		return false
 	}
@@ -153,9 +153,9 @@ func (c *city) garbage(p *citizen) {
 		frame []byte
 	}{
 		{"no frame", junk},
-		{"no record", replica.epoch.Seal(protocol.ContentRecord, junk)},
-		{"a signature that does not hold", replica.epoch.Seal(protocol.ContentRecord, forged)},
-		{"a record cut off", replica.epoch.Seal(protocol.ContentRecord, forged[:len(forged)/2])},
+		{"no record", replica.sealing().Seal(protocol.ContentRecord, junk)},
+		{"a signature that does not hold", replica.sealing().Seal(protocol.ContentRecord, forged)},
+		{"a record cut off", replica.sealing().Seal(protocol.ContentRecord, forged[:len(forged)/2])},
 	} {
 		if err := at.deliver(p2p.Records, [][]byte{x.frame}); !errors.Is(err, p2p.ErrPeer) {
 			c.t.Errorf("%v: %s: %v", c.clock(), x.what, err)

@@ -37,7 +37,7 @@ func (p *citizen) community() *Community {
 	if p.daily.Persona == p.home.daily.Persona {
 		return at
 	}
-	c := newCommunity(p.daily, at.store, network{}, p.log)
+	c := newCommunity(p.daily, at.store, network{cfg: &Config{}}, p.log)
 	c.ledger, c.replica = at.ledger, at.replica
 	return c
 }

@@ -17,6 +17,7 @@ const claimTurn = 2 * time.Second
 // of the other sides of its pacts, on a node that takes part in both. It is of one goroutine.
 type envoy struct {
 	*Community
+	own     *ledger
 	settled [32]byte                  // digest of the parent's roll in which nobody is left to claim for
 	scanned map[protocol.ID]uint64    // up to which height of another metastate the clerks did not change
 	seen    map[protocol.ID]time.Time // when somebody's move was first seen
@@ -25,7 +26,7 @@ type envoy struct {
 
 // visit brings the news that there are.
 func (e *envoy) visit() {
-	s := e.Snapshot()
+	s := e.own.Snapshot()
 	if s.Trouble != nil || s.Final.Roll().Member(e.Persona()).Rank() < roll.RankMember {
 		return
 	}
@@ -83,7 +84,7 @@ func (e *envoy) countersign(p *abroad.Pact, id protocol.ID, there *ledger) {
 	if x == nil || x.Standing != abroad.Ended && p.Standing == abroad.InForce || !e.due(abroad.Share{From: id}) {
 		return
 	}
-	for _, r := range e.Snapshot().Open {
+	for _, r := range e.own.Snapshot().Open {
 		if body, err := protocol.Body[abroad.CountersignBody](r); r.Kind() == protocol.Countersign && err == nil && body.Pact == id {
 			return
 		}
@@ -123,7 +124,7 @@ func (e *envoy) news(l *ledger, parent protocol.ID, known *abroad.Known) bool {
 
 // pending reports whether a record of a kind by this persona waits to be covered.
 func (e *envoy) pending(kind protocol.Kind) bool {
-	for _, r := range e.Snapshot().Open {
+	for _, r := range e.own.Snapshot().Open {
 		if r.Kind() == kind && r.Author() == e.Persona() {
 			return true
 		}
@@ -149,7 +150,7 @@ func (e *envoy) due(m abroad.Share) bool {
 // claim brings the claim of a persona by the parent's latest checkpoint, once for
 // each, and not while somebody's waits to be covered.
 func (e *envoy) claim(l *ledger, persona protocol.ID) {
-	for _, r := range e.Snapshot().Open {
+	for _, r := range e.own.Snapshot().Open {
 		if body, err := protocol.Body[abroad.ClaimBody](r); r.Kind() == protocol.Claim && err == nil && body.Persona == persona {
 			return
 		}

@@ -37,9 +37,10 @@ type clerk struct {
 	bring    func(roll.EvidenceBody) // makes a record of proof against a clerk
 	log      *slog.Logger
 
-	wake  chan struct{} // capacity 1: something changed
-	mu    sync.Mutex
-	inbox []letter // guarded by mu
+	wake     chan struct{} // capacity 1: something changed
+	mu       sync.Mutex
+	inbox    []letter // guarded by mu
+	agreeing bool     // guarded by mu: at work on a height, or stuck
 }
 
 // A letter is an input for the machine of a height; 0: whichever is at work.
@@ -61,7 +62,9 @@ func (c *clerk) run(ctx context.Context) {
 		case <-c.wake:
 		case <-tick.C:
 		}
-		tick.Reset(h.turn())
+		next := h.turn()
+		h.note()
+		tick.Reset(next)
 	}
 }
 
@@ -110,6 +113,18 @@ func (c *clerk) take() []letter {
 	return in
 }
 
+// putBack keeps timeouts for a later turn: they come once, and a machine that
+// misses one may wait for good. Messages are sent again.
+func (c *clerk) putBack(inputs []letter) {
+	timeouts := slices.DeleteFunc(inputs, func(l letter) bool {
+		_, ok := l.in.(checkpoint.TimedOut)
+		return !ok
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inbox = append(timeouts, c.inbox...)
+}
+
 // A heightDriver is the clerk at one height. Its goroutine owns it.
 type heightDriver struct {
 	*clerk
@@ -117,6 +132,7 @@ type heightDriver struct {
 	machine *checkpoint.Machine
 	height  uint64
 	recall  protocol.ID         // under which it works, zero if there is none
+	prev    protocol.ID         // checkpoint before the height
 	era     protocol.ID         // of what it signs
 	clerks  []certificate.Clerk // who agree
 	began   time.Time           // of the height here
@@ -128,6 +144,7 @@ type heightDriver struct {
 	timers  []*time.Timer
 	callers map[int][]*checkpoint.Message // clerks at work on the height, while this one is not
 	helped  map[uint64]time.Time          // when the checkpoints of earlier heights were last sent, for who is behind
+	silent  bool                          // it signed at this height of another branch
 	stuck   error                         // why this node signs nothing more
 }
 
@@ -145,15 +162,16 @@ func (h *heightDriver) turn() time.Duration {
 	if recall.IsZero() {
 		by, ready = tip.Signers(), true
 	}
-	if h.height != tip.Ref().Height+1 || h.era != by.Era {
+	if h.prev != tip.Ref().ID || h.height != tip.Ref().Height+1 || h.era != by.Era {
 		h.reset(tip, by.Era)
 	}
 	h.recall, h.clerks = recall, by.Clerks
 	inputs := h.take()
 	if h.stuck != nil || !ready || !h.isClerk() || h.muted(tip) || recall.IsZero() && h.ledger.isContested() {
+		h.putBack(inputs)
 		return watch
 	}
-	if h.machine == nil && (h.called(inputs) || h.mayBegin(tip)) {
+	if h.machine == nil && !h.silent && (h.called(inputs) || h.mayBegin(tip)) {
 		h.begin(tip)
 		inputs = append(h.heard(), inputs...)
 	}
@@ -204,8 +222,9 @@ func (h *heightDriver) muted(tip checkpoint.Tip) bool {
 	return false
 }
 
-// reset leaves a height that is over, or turns to or from a recall at the same
-// height: what was signed there stays, in case the recall comes to nothing.
+// reset leaves a height that is over, or turns to another branch or to or from
+// a recall at the same height: what was signed there stays, lest it sign there
+// twice.
 func (h *heightDriver) reset(tip checkpoint.Tip, era protocol.ID) {
 	if next := tip.Ref().Height + 1; h.height > 0 && h.height != next {
 		for _, key := range h.ledger.store.PrivateKeys(votesKey(h.height, protocol.ID{})) {
@@ -215,7 +234,8 @@ func (h *heightDriver) reset(tip checkpoint.Tip, era protocol.ID) {
 		}
 	}
 	h.drop()
-	h.height, h.era, h.callers = tip.Ref().Height+1, era, map[int][]*checkpoint.Message{}
+	h.prev, h.height, h.era = tip.Ref().ID, tip.Ref().Height+1, era
+	h.silent, h.callers = false, map[int][]*checkpoint.Message{}
 }
 
 // drop ends the machine without leaving the height. It is taken up again from
@@ -254,6 +274,11 @@ func (h *heightDriver) begin(tip checkpoint.Tip) {
 		m, err = checkpoint.Resume(cfg, record)
 	} else if errors.Is(err, store.ErrNotFound) {
 		m, err = checkpoint.New(cfg)
+	}
+	if errors.Is(err, checkpoint.ErrOtherBranch) {
+		h.silent = true
+		h.log.Warn("this clerk signs nothing at a height: it signed there on another branch", "height", h.height)
+		return
 	}
 	if err != nil {
 		h.halt(fmt.Errorf("node: taking up the clerk's work at height %d: %w", h.height, err))

@@ -12,6 +12,20 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
+// agrees has a driver work on height 2 with another clerk.
+func (w *realm) agrees(h *heightDriver) *checkpoint.Machine {
+	w.t.Helper()
+	l := h.ledger
+	clerks := []certificate.Clerk{{Persona: protocol.ID{1}, Key: w.device.Public()}, {Persona: protocol.ID{2}, Key: identity.GenerateSigningKey().Public()}}
+	m, err := checkpoint.New(checkpoint.Config{Metastate: l.metastate, Height: 2, Prev: l.tip.Ref().ID, Clerks: clerks, Signer: w.device})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h.machine = m
+	h.step(checkpoint.Start{})
+	return m
+}
+
 // What can't be made durable is not sent: a clerk that forgot it could sign
 // something else.
 func TestUnsavedVoteIsNotSent(t *testing.T) {
@@ -19,13 +33,7 @@ func TestUnsavedVoteIsNotSent(t *testing.T) {
 	for name, broken := range map[string]bool{"whole store": false, "broken store": true} {
 		l := w.ledger()
 		h, sent := w.driver(l, w.device)
-		clerks := []certificate.Clerk{{Persona: protocol.ID{1}, Key: w.device.Public()}, {Persona: protocol.ID{2}, Key: identity.GenerateSigningKey().Public()}}
-		m, err := checkpoint.New(checkpoint.Config{Metastate: l.metastate, Height: 2, Prev: l.tip.Ref().ID, Clerks: clerks, Signer: w.device})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.machine = m
-		h.step(checkpoint.Start{})
+		w.agrees(h)
 		if broken {
 			if err := l.store.Close(); err != nil {
 				t.Fatal(err)
@@ -211,5 +219,29 @@ func TestFinalIsStored(t *testing.T) {
 	}
 	if err := l.finalise(one); err == nil || l.tip.Ref().Height != 1 {
 		t.Errorf("final though it is not stored: %v", err)
+	}
+}
+
+// A timeout comes once: one that comes while the clerk may sign nothing counts
+// when it may again.
+func TestTimeoutsArePutBack(t *testing.T) {
+	w := newRealm(t)
+	l := w.ledger()
+	h, _ := w.driver(l, w.device)
+	m := w.agrees(h)
+	if err := l.store.PutPrivate(privRebuilt, []byte("silent until somebody looks")); err != nil {
+		t.Fatal(err)
+	}
+	h.post(letter{2, checkpoint.TimedOut{Step: checkpoint.StepPropose}})
+	h.turn()
+	if _, step := m.Round(); step != checkpoint.StepPropose {
+		t.Fatalf("a clerk that is silent is at step %v", step)
+	}
+	if err := l.store.DeletePrivate(privRebuilt); err != nil {
+		t.Fatal(err)
+	}
+	h.turn()
+	if _, step := m.Round(); step == checkpoint.StepPropose {
+		t.Error("the timeout was lost")
 	}
 }

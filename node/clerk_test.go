@@ -202,6 +202,62 @@ func TestClerkResumes(t *testing.T) {
 	}
 }
 
+// A clerk whose person turned to another branch signs nothing at a height where
+// it signed before, and goes on at the next.
+func TestClerkOfAnotherBranch(t *testing.T) {
+	w := newRealm(t)
+	l := w.ledger()
+	x := w.proposal(l, "x")
+	w.took(l, 1, x)
+	v := w.next(l, l.tip, time.Now().Unix()-30, x).Value
+	v.Prev = protocol.Sum([]byte("elsewhere"))
+	value, err := v.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := checkpoint.Config{
+		Metastate: l.metastate, Height: 2, Prev: v.Prev, Clerks: l.tip.Clerks(), Signer: w.device,
+	}
+	m, err := checkpoint.New(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Step(checkpoint.Start{})
+	outputs, _ := m.Step(checkpoint.Propose{Value: value})
+	saved := 0
+	for _, out := range outputs {
+		if p, ok := out.(checkpoint.Persist); ok {
+			saved++
+			if err := l.store.PutPrivate(votesKey(2, protocol.ID{}), p.Record); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if saved == 0 {
+		t.Fatal("nothing was signed")
+	}
+	h, sent := w.driver(l, w.device)
+	for range 3 {
+		h.began = time.Now().Add(-time.Hour)
+		h.turn()
+	}
+	if h.stuck != nil || *sent != 0 || l.tip.Ref().Height != 1 || l.Snapshot().Trouble != nil {
+		t.Errorf("sent %d, at %d, %v", *sent, l.tip.Ref().Height, h.stuck)
+	}
+	cert := w.decided(l.tip, w.device, w.next(l, l.tip, time.Now().Unix(), x).Encoded)
+	if err := l.finalise(cert); err != nil {
+		t.Fatal(err)
+	}
+	w.took(l, 1, w.follows(l, "y", 1, x.ID(), x.ID()))
+	for range 3 {
+		h.began = time.Now().Add(-time.Hour)
+		h.turn()
+	}
+	if l.tip.Ref().Height != 3 {
+		t.Errorf("silent at the next height too: at %d", l.tip.Ref().Height)
+	}
+}
+
 // A quorum for what this clerk found invalid stops it, whether its ledger
 // agrees with the clerk, can't tell yet, or follows the quorum.
 func TestRefusedStopsTheClerk(t *testing.T) {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -20,8 +19,9 @@ import (
 // Names of private values in a community's store. Those that end in a slash
 // are followed by what they are of.
 const (
-	privEpoch        = "epoch"         // the epoch's secret
+	privEpoch        = "epoch"         // the epochs' secrets
 	privJoin         = "join"          // how far joining got
+	privDoor         = "door"          // how joining ended, until somebody was met
 	privRebuilt      = "rebuilt"       // when the store was rebuilt and votes may have been lost
 	privMemberListen = "listen/member" // ports, so that others' books stay true
 	privLobbyListen  = "listen/lobby"
@@ -43,43 +43,48 @@ type Community struct {
 	id    protocol.ID
 	daily vault.Daily
 	key   identity.SigningKey // this device's
-	store *store.Store
 	log   *slog.Logger
 	ctx   context.Context // ends when the community closes
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	net   network
 
-	tried    chan struct{} // closed once a member was asked to admit
-	firstTry sync.Once
+	rousing sync.Mutex    // held while it wakes, and while it is put to rest
+	keeper  *bookkeeper   // of the shift's goroutine
+	fetch   chan struct{} // capacity 1: sync soon
 
 	mu      sync.Mutex
-	ledger  *ledger       // guarded by mu, like all below; nil until admitted
-	replica *replica      // nil with ledger
-	clerk   *clerk        // nil with ledger
-	member  *p2p.Member   // nil with ledger
+	desk                  // guarded by mu, like all below
+	member  *p2p.Member   // nil until admitted
 	lobby   *p2p.Lobby    //
+	lobbied bool          // all that a member has is there
 	joining *joining      // nil once admitted
+	tried   chan struct{} // closed once a member was asked to admit by the latest link
+	hurry   func()        // ends a try to join, or the wait for the next
+	asked   []string      // peer ids of the lobbies where it knocks
 	watch   chan struct{} // closed and replaced at every change
 }
 
-// network says how a community meets others.
-type network struct {
-	listen    []string // base addresses; a fixed port is the first lobby's
-	lobby     []string // where the first lobby listened before; nil if it did not
-	first     bool     // this community's lobby is the first
-	underlay  p2p.Underlay
-	syncEvery time.Duration
-	history   History
-	shortest  uint64                       // history that a snapshot is taken for, in heights; 0: as usual
-	find      func(protocol.ID) *Community // another metastate on this node, nil if it has no part in it
+// A desk is what a community works with while it is awake.
+type desk struct {
+	store    *store.Store  // nil at rest
+	ledger   *ledger       // nil at rest, and until admitted
+	replica  *replica      // nil with ledger
+	clerk    *clerk        // nil with ledger
+	shift    *shift        // nil with ledger, and while that begins or ends
+	rested   *rested       // nil unless at rest
+	retiring bool          // it is being put to rest
+	users    int           // who hold it
+	used     time.Time     // last
+	took     time.Duration // to open and load it
+	failed   setback       // when it could not be woken
 }
 
 func newCommunity(d vault.Daily, st *store.Store, n network, log *slog.Logger) *Community {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Community{
-		id: protocol.ID(d.Metastate), daily: d, key: deviceKey(d), store: st, log: log,
-		ctx: ctx, stop: stop, net: n, watch: make(chan struct{}), tried: make(chan struct{}),
+		id: protocol.ID(d.Metastate), daily: d, key: deviceKey(d), desk: desk{store: st}, log: log,
+		ctx: ctx, stop: stop, net: n, watch: make(chan struct{}), tried: make(chan struct{}), fetch: make(chan struct{}, 1),
 	}
 }
 
@@ -91,33 +96,56 @@ func (c *Community) Persona() protocol.ID { return protocol.ID(c.daily.Persona) 
 
 // start opens the ledger and the presences, or goes on joining.
 func (c *Community) start() error {
-	secret, err := c.store.Private(privEpoch)
+	keys, err := openKeyring(c.store)
 	if errors.Is(err, store.ErrNotFound) {
 		return c.resumeJoin()
 	}
 	if err != nil {
-		return storeError(err)
+		return err
 	}
-	if len(secret) != 32 {
-		return fmt.Errorf("node: the epoch's secret has %d bytes", len(secret))
+	return c.activate(keys)
+}
+
+// load opens the ledger on a store, and what stands on it.
+func (c *Community) load(st *store.Store, keys *keyring) (*ledger, *replica, *clerk, error) {
+	l, err := openLedger(c.id, c.key.Public(), st, c.log, c.changed)
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	return c.activate([32]byte(secret))
+	l.keys = c.net.keys
+	r := newReplica(l, keys)
+	r.from, l.recent = c.net.cfg.History.snapshotFrom(), l.recent || c.net.cfg.History == HistoryNever
+	if c.net.cfg.shortest > 0 {
+		r.from = c.net.cfg.shortest
+	}
+	k := &clerk{ledger: l, device: c.key, log: c.log, wake: make(chan struct{}, 1)}
+	r.clerk, r.device, r.fetch = k, c.key.Public(), c.fetchSoon
+	return l, r, k, nil
+}
+
+// equip gives a clerk what it needs of the presence.
+func (c *Community) equip(r *replica, k *clerk) {
+	k.send = func(parts [][]byte) { c.publish(p2p.Agreement, parts...) }
+	k.synced = func() bool {
+		return slices.ContainsFunc(c.presence().Peers(), func(p p2p.PeerStatus) bool { return !p.LastSync.IsZero() })
+	}
+	k.announce, k.ahead = c.announce, r.fetch
+	k.bring = func(e roll.EvidenceBody) {
+		c.mu.Lock()
+		s := c.shift
+		c.mu.Unlock()
+		if s != nil { // it is the shift's own goroutine that asks
+			s.wg.Go(func() { c.bring(e) })
+		}
+	}
 }
 
 // activate begins life as a member.
-func (c *Community) activate(secret [32]byte) error {
-	l, err := openLedger(c.id, c.key.Public(), c.store, c.log, c.changed)
+func (c *Community) activate(keys *keyring) error {
+	l, r, k, err := c.load(c.store, keys)
 	if err != nil {
 		return err
 	}
-	r := newReplica(l, secret)
-	r.from, l.recent = c.net.history.snapshotFrom(), l.recent || c.net.history == HistoryNever
-	if c.net.shortest > 0 {
-		r.from = c.net.shortest
-	}
-	k := &clerk{ledger: l, device: c.key, log: c.log, wake: make(chan struct{}, 1)}
-	r.clerk, r.device = k, c.key.Public()
-	r.fetch = c.fetchSoon()
 	bootstraps := r.named()
 	for _, b := range bootstraps {
 		r.befriend(b.ID)
@@ -126,68 +154,50 @@ func (c *Community) activate(secret [32]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := c.bind(r, peerID, nil); err != nil {
-		return err
+	bound := r.goOn(peerID)
+	if !bound {
+		if err := c.bind(r, peerID, nil); err != nil {
+			return err
+		}
 	}
-	m, err := listenAgain(c, privMemberListen, anyPorts(c.net.listen), func(listen []string) (*p2p.Member, error) {
-		return p2p.NewMember(c.presenceConfig(c.daily.Member, listen), r)
-	})
-	if err == nil {
+	c.equip(r, k)
+	c.mu.Lock()
+	j := c.joining
+	c.ledger, c.replica, c.clerk, c.joining, c.used = l, r, k, nil, time.Now()
+	c.mu.Unlock()
+	m, err := c.enterNetwork(append(bootstraps, r.book()...))
+	if err == nil && !bound {
 		err = c.bind(r, peerID, m.Addrs())
 	}
 	if err != nil {
-		return errors.Join(err, closeIf(m))
+		return errors.Join(err, c.stepBack(j))
 	}
-	k.send = func(parts [][]byte) { c.publish(p2p.Agreement, parts...) }
-	k.synced = func() bool {
-		return slices.ContainsFunc(m.Peers(), func(p p2p.PeerStatus) bool { return !p.LastSync.IsZero() })
-	}
-	k.announce, k.ahead = c.announce, r.fetch
-	k.bring = func(e roll.EvidenceBody) { c.wg.Go(func() { c.bring(e) }) }
-	c.mu.Lock()
-	c.ledger, c.replica, c.clerk, c.member, c.joining = l, r, k, m, nil
-	c.mu.Unlock()
-	for _, p := range append(bootstraps, r.book()...) {
-		if err := m.AddPeer(p); err != nil {
-			c.log.Debug("a peer's address could not be used", "cause", err)
-		}
-	}
-	c.wg.Go(func() { k.run(c.ctx) })
-	c.wg.Go(c.renew)
-	c.wg.Go(c.keepBook)
-	return c.openLobby()
-}
-
-// openLobby lets strangers knock who hold an invite.
-func (c *Community) openLobby() error {
-	c.mu.Lock()
-	open := c.lobby != nil
-	c.mu.Unlock()
-	if open {
-		return nil
-	}
-	base := c.net.listen
-	if c.net.lobby != nil {
-		base = c.net.lobby
-	} else if !c.net.first { // a fixed port is the first lobby's
-		base = anyPorts(base)
-	}
-	l, err := listenAgain(c, privLobbyListen, base, func(listen []string) (*p2p.Lobby, error) {
-		return p2p.NewLobby(c.presenceConfig(c.daily.Lobby, listen), c.serveJoin)
-	})
-	if err != nil {
-		return errors.Join(err, closeIf(l))
-	}
-	c.mu.Lock()
-	c.lobby = l
-	c.mu.Unlock()
+	c.keeper = newBookkeeper(c)
+	c.beginShift()
 	return nil
 }
 
-func (c *Community) presenceConfig(seed vault.Secret, listen []string) p2p.Config {
-	return p2p.Config{
-		Seed: [32]byte(seed), Listen: listen, Underlay: c.net.underlay, SyncEvery: c.net.syncEvery, Log: c.log,
+// stepBack undoes what failed to begin, for who joins to try again.
+func (c *Community) stepBack(j *joining) error {
+	c.mu.Lock()
+	m := c.member
+	c.ledger, c.replica, c.clerk, c.member, c.joining = nil, nil, nil, nil, j
+	c.mu.Unlock()
+	return errors.Join(closeIf(m), c.moveOut())
+}
+
+// resume begins at rest, as an earlier run left it.
+func (c *Community) resume(s *rested) error {
+	if s.Relays { // whoever can't be reached otherwise asks them soon
+		s.Due = time.Now()
 	}
+	c.mu.Lock()
+	c.rested, c.used = s, time.Now()
+	c.mu.Unlock()
+	c.keeper = newBookkeeper(c)
+	c.keeper.where, c.keeper.when = s.Where, s.When
+	_, err := c.enterNetwork(s.Book)
+	return err
 }
 
 // closeIf closes a presence if there is one.
@@ -209,7 +219,7 @@ func (c *Community) publish(kind p2p.Kind, contents ...[]byte) {
 	c.mu.Lock()
 	r, m := c.replica, c.member
 	c.mu.Unlock()
-	if m == nil || len(contents) == 0 {
+	if m == nil || r == nil || len(contents) == 0 {
 		return
 	}
 	if err := m.Publish(kind, r.seal(kind, contents...)...); err != nil {
@@ -222,7 +232,7 @@ func (c *Community) announce(height uint64) {
 	c.mu.Lock()
 	r, m := c.replica, c.member
 	c.mu.Unlock()
-	if m == nil {
+	if m == nil || r == nil {
 		return
 	}
 	frames, err := r.checkpointFrames(height)
@@ -234,33 +244,32 @@ func (c *Community) announce(height uint64) {
 	}
 }
 
-// fetchSoon returns a function that asks for a sync with all peers, at most one
-// at a time and not again within a second.
-func (c *Community) fetchSoon() func() {
-	ask := make(chan struct{}, 1)
-	c.wg.Go(func() {
-		for {
-			select {
-			case <-c.ctx.Done():
-				return
-			case <-ask:
-			}
-			if m := c.presence(); m != nil {
-				ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
-				_, _ = m.SyncNow(ctx)
-				cancel()
-			}
-			select {
-			case <-c.ctx.Done():
-				return
-			case <-time.After(time.Second):
-			}
-		}
-	})
-	return func() {
+// fetchSoon asks for a sync with all peers, of which there is one at a time, and
+// none again within a second.
+func (c *Community) fetchSoon() {
+	select {
+	case c.fetch <- struct{}{}:
+	default:
+	}
+}
+
+// fetches makes those syncs until ctx ends.
+func (c *Community) fetches(ctx context.Context) {
+	for {
 		select {
-		case ask <- struct{}{}:
-		default:
+		case <-ctx.Done():
+			return
+		case <-c.fetch:
+		}
+		if m := c.presence(); m != nil {
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			_, _ = m.SyncNow(ctx)
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -299,7 +308,14 @@ func (c *Community) Snapshot() *Snapshot {
 	return l.Snapshot()
 }
 
+// book is the ledger, nil until admitted. It wakes a community at rest, which
+// then stays awake for a while; who needs it for longer holds it.
 func (c *Community) book() *ledger {
+	release, err := c.Hold()
+	if err != nil {
+		return nil
+	}
+	defer release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ledger
@@ -308,37 +324,65 @@ func (c *Community) book() *ledger {
 // listenAgain opens a presence where it listened last time, so that others'
 // books stay true, or where there is room.
 func listenAgain[P interface{ Addrs() []string }](c *Community, key string, base []string, open func(listen []string) (P, error)) (P, error) {
-	ports, _ := c.store.Private(key) // none the first time
+	ports := c.ports(key)
 	p, err := open(samePorts(base, ports))
 	if err != nil && len(ports) > 0 {
 		p, err = open(base)
 	}
+	if err != nil && c.net.cfg.Profile == ProfileRelay && !slices.Equal(base, c.net.cfg.Listen) {
+		c.log.Warn("a port that follows those given is taken, and another used: firewalls must let it pass", "cause", err)
+		p, err = open(anyPorts(base))
+	}
 	if err != nil {
 		return p, err
 	}
-	if now := portsOf(p.Addrs()); string(now) != string(ports) {
-		if err := c.store.PutPrivate(key, now); err != nil {
-			return p, storeError(err)
-		}
-	}
-	return p, nil
+	return p, c.notePorts(key, p.Addrs())
 }
 
 // close ends the presences and waits for everything the community started.
 func (c *Community) close() error {
+	defer c.key.Erase()
+	return errors.Join(c.halt(), c.putAway())
+}
+
+// halt ends all but the store.
+func (c *Community) halt() error {
 	c.stop()
+	c.rousing.Lock()
+	c.endShift()
+	c.rousing.Unlock()
 	c.wg.Wait() // what still joins may open presences until then
 	c.mu.Lock()
 	m, l := c.member, c.lobby
 	c.mu.Unlock()
 	var errs []error
-	if l != nil {
+	if l != nil && c.daily.Presence == "" {
 		errs = append(errs, l.Close())
 	}
 	if m != nil {
 		errs = append(errs, m.Close())
 	}
-	errs = append(errs, c.store.Close())
-	c.key.Erase()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.moveOut())...)
+}
+
+// putAway closes the store, if it is open. What could rest begins at rest when
+// the node starts again.
+func (c *Community) putAway() error {
+	c.mu.Lock()
+	st, ready := c.store, c.lobbied && c.net.stores.open != nil
+	c.mu.Unlock()
+	if st == nil {
+		return nil
+	}
+	var s *rested
+	if ready && c.restful() {
+		s = c.summary()
+	}
+	if err := st.Close(); err != nil || s == nil {
+		return err
+	}
+	if err := c.saveRest(s); err != nil {
+		c.log.Warn("a community will be opened when the node starts", "cause", err)
+	}
+	return nil
 }

@@ -44,6 +44,10 @@ func child(args []string) error {
 		return err
 	}
 	switch args[0] {
+	case "soak":
+		return childSoak(n)
+	case "import":
+		return childImport(ctx, n, args[2])
 	case "join":
 		fmt.Println("joining")
 		m, err := n.Join(ctx, JoinRequest{Link: args[2], As: "Boris"})
@@ -223,7 +227,13 @@ func unreachable(t *testing.T, text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Bootstraps[0].Addrs = []string{"/ip4/127.0.0.1/tcp/1"}
+	p := l.peers()[0]
+	p.Addrs = []string{"/ip4/127.0.0.1/tcp/1"}
+	nowhere, err := bootstrapAt(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Bootstraps = []bootstrap{nowhere}
 	return l.String()
 }
 

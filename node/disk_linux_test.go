@@ -86,6 +86,9 @@ func childFill(disk string) error {
 		if err := h.works(); err != nil {
 			return fmt.Errorf("after space returned: %w", err)
 		}
+		if t := h.c.Status().Trouble; t != "" {
+			return fmt.Errorf("after space returned: %s", t)
+		}
 		if round == "first" && len(h.acked) == was {
 			return errors.New("nothing more was taken")
 		}
@@ -140,7 +143,7 @@ func (h *hoarder) fill() error {
 }
 
 func fullDisk(err error) error {
-	if e := AsError(err); e.Code != "disk-full" || e.Hint == "" || !errors.Is(err, store.ErrFull) {
+	if e := AsError(err); e.Code != "disk-full" || !strings.Contains(e.Message, " MiB left for ") || !strings.HasPrefix(e.Hint, "free at least ") || !errors.Is(err, store.ErrFull) {
 		return fmt.Errorf("on a full disk: %w", err)
 	}
 	return nil
@@ -148,13 +151,22 @@ func fullDisk(err error) error {
 
 // refused checks that acts are refused in words, that nothing of them is stored,
 // and that everything can be read.
-func (h *hoarder) refused() error {
-	before := h.c.store.Len()
+func (h *hoarder) refused() (err error) {
+	st, err := h.c.disk()
+	if err != nil {
+		return err
+	}
+	before := st.Len()
 	acts := map[string]func() error{
 		"propose": h.propose,
 		"vote":    func() error { _, err := h.c.Vote(context.Background(), h.acked[0].String(), "yes"); return err },
 		"invite":  func() error { _, err := h.c.CreateInvite(context.Background(), InviteRequest{}); return err },
 	}
+	defer func() {
+		if err == nil && !strings.HasPrefix(h.c.Status().Trouble, "the disk is full: ") {
+			err = fmt.Errorf("the status of a node with a full disk: %+v", h.c.Status())
+		}
+	}()
 	for name, act := range acts {
 		err := act()
 		if err == nil {
@@ -164,8 +176,14 @@ func (h *hoarder) refused() error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if after := h.c.store.Len(); after != before {
+	if after := st.Len(); after != before {
 		return fmt.Errorf("%d records before acts were refused, %d after", before, after)
+	}
+	finality := slices.IndexFunc(h.c.examine(context.Background()), func(c Check) bool {
+		return c.Name == "finality" && !c.Pass && strings.Contains(c.Detail, "the disk is full") && c.Remedy == roomRemedy
+	})
+	if finality < 0 {
+		return errors.New("the doctor does not say that the disk is full")
 	}
 	if roll, err := h.c.Roll(nil, true); err != nil || len(roll.Members) != 1 {
 		return fmt.Errorf("reading the roll: %+v, %w", roll, err)
@@ -177,7 +195,11 @@ func (h *hoarder) refused() error {
 // read.
 func (h *hoarder) holds() error {
 	n := 0
-	for e, err := range h.c.store.Log(0) {
+	st, err := h.c.disk()
+	if err != nil {
+		return err
+	}
+	for e, err := range st.Log(0) {
 		if err != nil {
 			return err
 		}

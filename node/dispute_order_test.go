@@ -203,7 +203,7 @@ func TestFollowBeforeItIsKnownWhere(t *testing.T) {
 // have is not held, and this device says it again; going back says nothing twice.
 func TestFollow(t *testing.T) {
 	s := newTorn(t)
-	c := &Community{id: s.metastate, ledger: s.ledger, key: s.device, log: s.log, watch: make(chan struct{})}
+	c := &Community{id: s.metastate, desk: desk{ledger: s.ledger}, key: s.device, log: s.log, watch: make(chan struct{})}
 	to := func(id protocol.ID) {
 		t.Helper()
 		c.ledger = s.ledger

@@ -150,10 +150,12 @@ func (l *ledger) takeShed(key identity.PublicKey) (list []*protocol.Record) {
 // offerAgain says anew what this device said on a branch that the node left, as
 // far as it can be said.
 func (c *Community) offerAgain() {
-	l := c.book()
-	if l == nil {
-		return
+	if l := c.book(); l != nil {
+		c.offerAgainOf(l)
 	}
+}
+
+func (c *Community) offerAgainOf(l *ledger) {
 	for _, old := range l.takeShed(c.key.Public()) {
 		r, err := l.sayAgain(old, c.key)
 		switch {

@@ -35,12 +35,8 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 		if _, err := s.office(req.Office); err != nil {
 			return err
 		}
-		for i, ref := range body.Options {
-			p, err := c.Member(ref)
-			if err != nil {
-				return err
-			}
-			body.Options[i] = p.String()
+		if err := c.standing(body); err != nil {
+			return err
 		}
 	case decision.Amend:
 		next, err := charter.ParseYAML([]byte(req.Charter))
@@ -72,6 +68,31 @@ func (c *Community) effect(s *Snapshot, body *decision.ProposeBody, req *ActRequ
 	body.Act = act
 	if err := body.Validate(); err != nil {
 		return bad("%s", plain(err))
+	}
+	return nil
+}
+
+// standing puts ids for the names of those who stand in an election: the options,
+// or the candidates of party lists.
+func (c *Community) standing(body *decision.ProposeBody) error {
+	var refs []*string
+	for i := range body.Options {
+		refs = append(refs, &body.Options[i])
+	}
+	if len(body.Params.Lists) > 0 {
+		refs = nil
+		for _, list := range body.Params.Lists {
+			for i := range list {
+				refs = append(refs, &list[i].Name)
+			}
+		}
+	}
+	for _, ref := range refs {
+		p, err := c.Member(*ref)
+		if err != nil {
+			return err
+		}
+		*ref = p.String()
 	}
 	return nil
 }

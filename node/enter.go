@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/dagcbor"
-	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/store"
 )
 
@@ -49,59 +46,6 @@ func (n *Node) Join(ctx context.Context, req JoinRequest) (m Membership, err err
 	return m, nil
 }
 
-// joinedAgain answers who asks again to join, which changes nothing.
-func (c *Community) joinedAgain(as string) (Membership, error) {
-	st := c.Status()
-	m := Membership{Metastate: st.ID, Persona: st.Persona, Standing: st.Standing}
-	switch s := c.Snapshot(); {
-	case s != nil:
-		who := s.View.Roll().Member(st.Persona)
-		if who == nil {
-			return m, nil
-		}
-		switch standing := who.Standing(); {
-		case standing == roll.Left, standing == roll.Expelled:
-			return m, refuse("your persona has "+gone[standing]+" this metastate: no invite brings it back, only a decision of the members",
-				"ask a member: metastate propose open --admit "+st.Persona.String())
-		case as != "" && as != who.Name:
-			return m, calledAlready(who.Name)
-		}
-	case as != "":
-		if name, known := c.asksAs(); known && name != as {
-			return m, calledAlready(name)
-		}
-	}
-	return m, nil
-}
-
-// gone are the words for who is on the roll no more.
-var gone = map[roll.Standing]string{roll.Left: "left", roll.Expelled: "been expelled from"}
-
-func calledAlready(name string) error {
-	called := "called " + strconv.Quote(name)
-	if name == "" {
-		called = "there without a name"
-	}
-	return refuse("you are "+called+", and a name that was asked for once can't be changed", "join again without --as")
-}
-
-// asksAs is the name in the request by which a node joins.
-func (c *Community) asksAs() (name string, known bool) {
-	c.mu.Lock()
-	j := c.joining
-	c.mu.Unlock()
-	var ask joinRequest
-	if j == nil || dagcbor.Unmarshal(j.Request, &ask) != nil || len(ask.Inception) == 0 {
-		return "", false
-	}
-	r, err := protocol.Parse(ask.Inception)
-	if err != nil {
-		return "", false
-	}
-	in, err := protocol.Body[identity.Inception](r)
-	return in.Name, err == nil
-}
-
 // beginJoin saves the request to join, unless this node did before.
 func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	n.joinMu.Lock()
@@ -113,25 +57,12 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 	if !l.public() && l.Expires <= now.Unix() {
 		return m, refuse("the invite expired on "+at(l.Expires).Format(time.RFC3339), "ask for a new one")
 	}
-	old := n.lookup(l.Metastate)
-	if old != nil && !old.replacedBy(l) {
-		return old.joinedAgain(req.As)
+	if old := n.lookup(l.Metastate); old != nil {
+		return n.joinAgain(old, l, req)
 	}
-	return n.enter(l.Metastate, "joining "+l.Metastate.String()[:16], req.Passphrase, old,
+	return n.enter(entry{l.Metastate, "joining " + l.Metastate.String()[:16], req.Presence, req.Passphrase},
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
-			var introducer identity.Signer
-			if !l.public() {
-				invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
-				defer invite.Erase()
-				introducer = invite
-			}
-			device := deviceKey(*d)
-			b, err := born(e, l.Metastate, d.Index, req.As, introducer, device, nil, now)
-			if err != nil {
-				return store.Batch{}, err
-			}
-			d.Persona = identity.Digest(b.inception.ID())
-			j, err := newJoining(l, b, device, b.inception.ID(), [32]byte(d.Member), now)
+			j, err := apply(e, d, l, req.As, now)
 			if err != nil {
 				return store.Batch{}, err
 			}
@@ -139,37 +70,59 @@ func (n *Node) beginJoin(l link, req JoinRequest) (m Membership, err error) {
 		})
 }
 
+// apply makes a new persona and its application under an invite.
+func apply(e *identity.Entropy, d *vault.Daily, l link, as string, now time.Time) (*joining, error) {
+	var introducer identity.Signer
+	if !l.public() {
+		invite := identity.InviteKey([linkSecretSize]byte(l.Secret), l.Metastate)
+		defer invite.Erase()
+		introducer = invite
+	}
+	device := deviceKey(*d)
+	b, err := born(e, l.Metastate, d.Index, as, introducer, device, nil, now)
+	if err != nil {
+		return nil, err
+	}
+	d.Persona = identity.Digest(b.inception.ID())
+	return newJoining(l, b, device, b.inception.ID(), [32]byte(d.Member), now)
+}
+
+// An entry is a citizenship to add.
+type entry struct {
+	metastate  protocol.ID
+	name       string // local
+	presence   string // that it shares; empty: its own
+	passphrase []byte
+}
+
 // enter adds a citizenship: persona keys sign what begins it, the vault keeps
-// its keys, its store what it begins with. old is the community that it takes
-// the place of, if any. The order makes a crash harmless: a
+// its keys, its store what it begins with. The order makes a crash harmless: a
 // store without a citizenship is swept away, never the other way round.
-func (n *Node) enter(ms protocol.ID, name string, passphrase []byte, old *Community,
-	begin func(*identity.Entropy, *vault.Daily) (store.Batch, error),
-) (m Membership, err error) {
+func (n *Node) enter(in entry, begin func(*identity.Entropy, *vault.Daily) (store.Batch, error)) (m Membership, err error) {
+	if err := checkPresence(in.presence); err != nil {
+		return m, err
+	}
 	seed, listen, err := n.closeSpare()
 	if err != nil {
 		return m, err
 	}
+	defer n.makeRoom(in.metastate, min(pressed, n.room.after))()
 	var st *store.Store
 	var d vault.Daily
-	err = n.vault.update(passphrase, func(c *vault.Contents) error {
-		alias := aliasFor(name, func(a string) bool {
+	err = n.vault.update(in.passphrase, func(c *vault.Contents) error {
+		alias := aliasFor(in.name, func(a string) bool {
 			return slices.ContainsFunc(c.Citizenships, func(x vault.Citizenship) bool { return x.Alias == a })
 		})
-		if i := slices.IndexFunc(c.Citizenships, func(x vault.Citizenship) bool { return protocol.ID(x.Metastate) == ms }); i >= 0 && old != nil {
-			if err := n.drop(old); err != nil {
-				return err
-			}
-			c.Citizenships = slices.Delete(c.Citizenships, i, i+1)
-		} else if i >= 0 {
+		if i := citizenshipIn(c, in.metastate); i >= 0 {
 			return &Error{Code: "already-entered", Exit: ExitFailed, Message: "the vault holds a persona in that metastate, which this node did not take up", Hint: "restart the node"}
 		}
-		d = newDaily(ms, alias, seed)
+		d = newDaily(in.metastate, alias, seed)
+		settle(&d, in.presence, c.Citizenships)
 		batch, err := begin(&c.Entropy, &d)
 		if err != nil {
 			return err
 		}
-		if err := n.sweep(ms); err != nil {
+		if err := n.sweep(in.metastate); err != nil {
 			return err
 		}
 		if st, err = n.openStore(d); err != nil {
@@ -198,12 +151,4 @@ func (n *Node) enter(ms protocol.ID, name string, passphrase []byte, old *Commun
 	}
 	s := c.Status()
 	return Membership{Metastate: s.ID, Persona: s.Persona, Standing: s.Standing}, nil
-}
-
-// drop closes a community that this node takes part in no more.
-func (n *Node) drop(c *Community) error {
-	n.mu.Lock()
-	n.open = slices.DeleteFunc(slices.Clone(n.open), func(o *Community) bool { return o == c })
-	n.mu.Unlock()
-	return c.close()
 }

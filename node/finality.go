@@ -50,6 +50,25 @@ var errWaiting = errors.New("node: the certificate waits for what it covers")
 // forged. Those before it tell.
 var errBranch = errors.New("node: the certificate does not extend the checkpoints held")
 
+// A standing is how far certificates have brought a ledger: whatever one moves
+// changes it.
+type standing struct {
+	tip                             protocol.ID
+	low, back                       uint64
+	waiting, queued, rivals, proofs int
+	stopped                         bool
+}
+
+func (l *ledger) standing() standing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return standing{
+		tip: l.tip.Ref().ID, low: l.lowest(), back: l.back,
+		waiting: len(l.wanted), queued: len(l.past.queue), rivals: len(l.rivals), proofs: len(l.proof),
+		stopped: l.trouble != nil,
+	}
+}
+
 // maxBack bounds the certificates asked for again to find where branches part.
 const maxBack = 64
 
@@ -305,7 +324,7 @@ func (l *ledger) adopt(next checkpoint.Next, recs []*protocol.Record) {
 	clear(l.needed)
 	l.chunks.over()
 	l.spend(recs, next.Verdicts)
-	for _, poll := range next.Tip.State().Decisions().JustClosed() {
+	for poll := range next.Tip.State().Decisions().JustEnded() {
 		// Closed polls are not compared any more: nodes that met different late
 		// ballots, or hold no history, are equal.
 		delete(l.sets, poll)

@@ -26,6 +26,11 @@ func (n *Node) Fork(ctx context.Context, ref string, req FoundRequest) (Forked, 
 	if err != nil {
 		return Forked{}, err
 	}
+	release, err := parent.Hold()
+	if err != nil {
+		return Forked{}, err
+	}
+	defer release()
 	s, m, err := parent.me()
 	if err != nil {
 		return Forked{}, err
@@ -83,7 +88,7 @@ func (n *Node) found(f founding, req FoundRequest) (Membership, error) {
 		return Membership{}, &Error{Code: "usage", Exit: ExitUsage, Message: err.Error(), Err: err}
 	}
 	ms, now := f.genesis.ID(), time.Unix(f.genesis.Header().Time, 0)
-	return n.enter(ms, req.Name, req.Passphrase, nil, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
+	return n.enter(entry{ms, req.Name, req.Presence, req.Passphrase}, func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
 		b, err := born(e, ms, d.Index, req.As, f.key, deviceKey(*d), []protocol.ID{ms}, now)
 		if err != nil {
 			return store.Batch{}, err

@@ -13,15 +13,16 @@ import (
 
 // holdings are the records that a ledger holds, indexed. Its ledger locks.
 type holdings struct {
-	headers map[protocol.ID]protocol.Header    // of control records
-	open    map[protocol.ID]*held              // not covered
-	places  map[place]int                      // open records at each place of a chain
-	spent   map[protocol.ID]map[place]bool     // places of open polls whose covered ballot doesn't count
-	ends    map[identity.PublicKey]protocol.ID // last control record of each chain
-	heads   map[protocol.ID]bool               // control records that nothing follows
-	sets    map[protocol.ID]merkle.Set         // ids, by subject; zero: control
-	stale   map[protocol.ID]bool               // sets whose digest is out of date
-	digests reconcile.Index                    // of sets
+	headers  map[protocol.ID]protocol.Header    // of control records
+	open     map[protocol.ID]*held              // not covered
+	places   map[place]int                      // open records at each place of a chain
+	spent    map[protocol.ID]map[place]bool     // places of open polls whose covered ballot doesn't count
+	ends     map[identity.PublicKey]protocol.ID // last control record of each chain
+	heads    map[protocol.ID]bool               // control records that nothing follows
+	sets     map[protocol.ID]merkle.Set         // ids, by subject; zero: control
+	stale    map[protocol.ID]bool               // sets whose digest is out of date
+	digests  reconcile.Index                    // of sets
+	sketches *reconcile.Sketches                // of sets; has a lock of its own
 }
 
 func newHoldings() holdings {
@@ -29,7 +30,7 @@ func newHoldings() holdings {
 		headers: map[protocol.ID]protocol.Header{}, open: map[protocol.ID]*held{}, places: map[place]int{},
 		spent: map[protocol.ID]map[place]bool{},
 		ends:  map[identity.PublicKey]protocol.ID{}, heads: map[protocol.ID]bool{},
-		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{},
+		sets: map[protocol.ID]merkle.Set{}, stale: map[protocol.ID]bool{}, sketches: &reconcile.Sketches{},
 	}
 }
 
@@ -112,6 +113,7 @@ func (x *holdings) summaries(control protocol.ID) (reconcile.Index, map[protocol
 			x.digests = x.digests.Put(name, reconcile.Summary{Set: name, Digest: s.Root(), Count: uint64(s.Len())})
 		} else {
 			x.digests = x.digests.Delete(name)
+			x.sketches.Forget(name)
 		}
 	}
 	clear(x.stale)

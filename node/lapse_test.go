@@ -175,21 +175,7 @@ func TestRivalsOfOthersTakeNothingAlong(t *testing.T) {
 func TestBallotPlacesAreSpent(t *testing.T) {
 	w := newRealm(t)
 	l, other := w.ledger(), w.ledger()
-	start := l.tip.State().AsOf()
-	poll := w.proposal(l, "poll")
-	for _, x := range []*ledger{l, other} {
-		w.took(x, 1, poll)
-		w.cover(x, start+1, poll)
-	}
-	voting, _ := l.tip.State().NextDeadline()
-	p := l.tip.State().Decisions().Poll(poll.ID())
-	for p.Phase != decision.Voting {
-		for _, x := range []*ledger{l, other} {
-			w.cover(x, voting)
-		}
-		p = l.tip.State().Decisions().Poll(poll.ID())
-		voting, _ = l.tip.State().NextDeadline()
-	}
+	poll := w.polling(1, l, other)[0]
 	ballot := func(choice string, at int64) *protocol.Record {
 		r, err := protocol.Sign(protocol.Header{
 			Metastate: l.metastate, Kind: protocol.Ballot, Persona: w.b.inception.ID(), Key: w.device.Public(),
@@ -213,6 +199,10 @@ func TestBallotPlacesAreSpent(t *testing.T) {
 	if d := w.deliver(l, c); len(d.refused) != 1 {
 		t.Errorf("a third in one place, later: %+v", d)
 	}
+	if d := w.deliver(w.reopen(l), c); len(d.refused) != 1 {
+		t.Errorf("a third in one place, after a restart: %+v", d)
+	}
+	w.reopen(other)
 }
 
 // Nobody fills the pool alone: whoever has most of it there loses first.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/store"
@@ -27,6 +26,7 @@ type ledger struct {
 	log       *slog.Logger
 	now       func() time.Time
 	own       identity.PublicKey   // this node's device
+	keys      *identity.Verifier   // of who signed lately; nil: not remembered
 	changed   func()               // called without mu after anything was taken in
 	begun     atomic.Pointer[base] // what it began with in place of history; nil: the genesis
 	snapshots snapshots            // taken for others
@@ -96,70 +96,9 @@ func openLedger(metastate protocol.ID, own identity.PublicKey, st *store.Store, 
 	if err != nil {
 		return nil, fmt.Errorf("node: opening the ledger: %w", err)
 	}
-	l.lapse(nil, true) // what was dropped before the snapshot that it began with
+	l.lapse(nil, true) // what came to nothing before the tip
 	return l, nil
 }
-
-// replay takes in everything the store holds, then every checkpoint.
-func (l *ledger) replay() error {
-	var batch [][]byte
-	flush := func() error {
-		recs, errs := protocol.ParseBatch(batch)
-		for i, r := range recs {
-			if errs[i] != nil {
-				return errs[i]
-			}
-			l.index(r)
-		}
-		batch = batch[:0]
-		return nil
-	}
-	for e, err := range l.store.Log(0) {
-		if err != nil {
-			return err
-		}
-		inner, err := l.store.Get(e.ID)
-		if isNotFound(err) && l.pruned {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if batch = append(batch, inner); len(batch) == verifyBatch {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	for {
-		c, err := l.store.Checkpoint(l.tip.Ref().Height + 1)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		cert, err := certificate.ParseCertificate(c.Cert)
-		if err != nil {
-			return err
-		}
-		_, err = l.advance(cert)
-		switch {
-		case l.trouble != nil: // stay where finality stopped, and say so
-			return nil
-		case errors.Is(err, errWaiting): // the store was rebuilt: peers bring the rest
-			l.wanted[l.tip.Ref().Height+1] = cert
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-}
-
-const verifyBatch = 1024 // records verified together
 
 // index adds a stored record to what is held.
 func (l *ledger) index(r *protocol.Record) {
@@ -192,14 +131,15 @@ type refusal struct {
 // against what is held, stored in one durable batch. Errors are the store's;
 // what is wrong with a record is in the delivery.
 func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
-	recs, errs := protocol.ParseBatch(inners)
+	recs, errs := protocol.ParseBatch(l.keys, inners)
 	l.mu.Lock()
+	low := l.past.low
 	var todo, sought []*protocol.Record
 	for i, r := range recs {
 		switch {
 		case errs[i] != nil:
 			d.refused = append(d.refused, refusal{idOf(inners[i]), errs[i]})
-		case l.past.want[r.ID()]:
+		case l.seeks(r.ID()):
 			sought = append(sought, r)
 		case l.holds(r):
 			d.duplicate++
@@ -215,8 +155,9 @@ func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
 		err = l.take(todo, &d)
 	}
 	moved := err == nil && l.retry()
+	moved = moved || l.past.low != low // of the past itself nothing is shown
 	l.mu.Unlock()
-	if d.taken > 0 || moved {
+	if d.taken > len(sought) || moved {
 		l.changed()
 	}
 	return d, err
@@ -307,7 +248,7 @@ func (l *ledger) wait(r *protocol.Record, missing *state.Missing, d *delivery) {
 	}
 	for _, id := range missing.Records {
 		if l.Began() > 0 && l.Covered(id) {
-			l.seek(id)
+			l.seek(id, l.past.want[id])
 		}
 	}
 	l.pending.add(r, missing, l.waiter(r))
@@ -377,9 +318,10 @@ func (l *ledger) Snapshot() *Snapshot {
 func storeError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrFull):
+		what, remedy := diskFull(err)
 		return &Error{
 			Code: "disk-full", Exit: ExitFailed, Err: err,
-			Message: "the disk is full: nothing was stored", Hint: "free some space and try again",
+			Message: what + "; nothing was stored", Hint: remedy + " and try again",
 		}
 	case errors.Is(err, store.ErrClosed):
 		return &Error{Code: "closed", Exit: ExitFailed, Err: err, Message: "the node is shutting down"}

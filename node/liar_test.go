@@ -52,17 +52,23 @@ func TestHeadAfterTheLastPart(t *testing.T) {
 // and the node does without that snapshot.
 func TestHeadOfALiar(t *testing.T) {
 	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		p, err := v.all[0].Propose(t.Context(), ProposeRequest{Title: "Open", ClosesIn: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.votes(p.Proposal.String(), v.all...) // so that the head names more than the state's root does
+		v.eventually(time.Minute, "the ballots are final", v.equal)
 		head := seek(t, v.all[0], known).next()[0]
 		found := 0
 		for at := 1; at < 1500; at += 31 {
 			s := seek(t, v.all[0], known)
-			content, err := s.epoch.Open(protocol.ContentSnapshot, head)
+			content, err := s.unseal(protocol.ContentSnapshot, head)
 			if err != nil {
 				t.Fatal(err)
 			}
 			lie := append([]byte{}, content...)
 			lie[len(lie)-at%(len(lie)-60)] ^= 1
-			if s.give("liar", p2p.Snapshots, s.epoch.Seal(protocol.ContentSnapshot, lie)) != nil {
+			if s.give("liar", p2p.Snapshots, s.sealing().Seal(protocol.ContentSnapshot, lie)) != nil {
 				continue
 			}
 			for names := s.Unrestored(); len(names) > 0 && !s.began(); names = s.Unrestored() {
@@ -180,7 +186,7 @@ func (s *seeker) fillAll() *ledger {
 // forged are certificates without the signatures.
 func (s *seeker) forged(frames [][]byte) (out [][]byte) {
 	for _, f := range frames {
-		content, err := s.epoch.Open(protocol.ContentCheckpoint, f)
+		content, err := s.unseal(protocol.ContentCheckpoint, f)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -268,8 +274,8 @@ func (s *seeker) floodWant() {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
 	clear(s.ledger.past.want)
-	for _, id := range randomIDs(maxNeeded) {
-		s.ledger.seek(id)
+	for _, id := range randomIDs(maxAsked) {
+		s.ledger.seek(id, nil)
 	}
 }
 
@@ -359,5 +365,26 @@ func TestNoHistory(t *testing.T) {
 		lacks("a bundle of all", err)
 		_, err = pruned.book().stateAt(pruned.book().Began() - 1)
 		lacks("the state before", err)
+	})
+}
+
+// Who was invited after the last snapshot was taken gets a newer one.
+func TestHeadForALaterInvite(t *testing.T) {
+	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
+		if len(seek(t, v.all[0], known).next()) == 0 {
+			t.Fatal("no head")
+		}
+		v.decides("Later", v.all...)
+		later := v.all[0].Snapshot().Ref
+		s := seek(t, v.all[0], later)
+		s.restoreAll()
+		if got := s.ledger.currentTip().Ref(); got.Height < later.Height {
+			t.Errorf("began with checkpoint %d, knowing %d", got.Height, later.Height)
+		}
+		for p := range s.ledger.currentTip().State().Decisions().Polls() {
+			if p.Phase.Closed() && (p.HasBallots() || p.Ballots.Len() > 0 || p.Result.Counted == 0) {
+				t.Error("a snapshot has the ballots of a closed poll")
+			}
+		}
 	})
 }

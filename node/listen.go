@@ -2,21 +2,23 @@ package node
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// anywhere is where presences listen unless told otherwise.
-var anywhere = []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}
-
 // withPorts returns listen addresses with the port of each transport (tcp,
-// udp) that port gives; one it does not give stays as it is.
+// udp, ws) that port gives; one it does not give stays as it is.
 func withPorts(listen []string, port func(transport, was string) string) []string {
 	out := make([]string, len(listen))
 	for i, a := range listen {
 		parts := strings.Split(a, "/")
 		for j := 1; j+1 < len(parts); j++ {
 			if parts[j] == "tcp" || parts[j] == "udp" {
-				parts[j+1] = port(parts[j], parts[j+1])
+				transport := parts[j]
+				if slices.Contains(parts[j+2:], "ws") {
+					transport = "ws"
+				}
+				parts[j+1] = port(transport, parts[j+1])
 				break
 			}
 		}
@@ -47,10 +49,25 @@ func samePorts(listen []string, remembered []byte) []string {
 	})
 }
 
-// portsOf notes the ports of addresses for samePorts.
+// laterPorts returns the addresses with each port that is fixed raised by n.
+func laterPorts(listen []string, n int) []string {
+	return withPorts(listen, func(_, was string) string {
+		p, err := strconv.Atoi(was)
+		if err != nil || p == 0 || p+n > 65535 {
+			return "0"
+		}
+		return strconv.Itoa(p + n)
+	})
+}
+
+// portsOf notes the ports of addresses for samePorts. Those of circuits are their
+// relays', and those of names and behind TLS of what stands in front.
 func portsOf(addrs []string) []byte {
 	var lines []string
-	withPorts(addrs, func(transport, port string) string {
+	own := slices.DeleteFunc(slices.Clone(addrs), func(a string) bool {
+		return strings.Contains(a, "/p2p-circuit") || strings.Contains(a, "/tls/") || strings.HasPrefix(a, "/dns")
+	})
+	withPorts(own, func(transport, port string) string {
 		if line := transport + " " + port; !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}

@@ -1,17 +1,16 @@
 package node
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/identity/vault"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -29,16 +28,37 @@ type Config struct {
 	// Passphrase gives the vault's, afresh each time persona keys are needed. The
 	// node wipes what it returns. Nil: callers send it with what needs it.
 	Passphrase func() ([]byte, error)
+	// Profile is how the node takes part in the network; zero: ProfileMember.
+	Profile Profile
+	// Hidden is for ProfileHidden, which has no Listen.
+	Hidden Hidden
 	// Listen are multiaddrs. A fixed port is the first lobby's; every other
-	// presence picks its own at the same addresses. Empty: all interfaces.
+	// presence picks its own at the same addresses, a relay's the ports that
+	// follow: a metastate's members 1 after its lobby, the next one's lobby 2.
+	// Empty: all interfaces.
 	Listen []string
+	// Announce are addresses at which others reach what listens here, where the
+	// machine does not know them: behind a name, a proxy that ends TLS, or an
+	// address that its host translates. {port} stands for the port that a presence
+	// listens on by the transport; without, it is the first lobby's address.
+	Announce []string
+	// Relays are multiaddrs with a peer id at which lobbies of relays listen, as
+	// their nodes show them, to be used before others that members run.
+	Relays []string
 	// History says what a newcomer does about the time before it came.
 	History History
+	// Bulk, if set, is called with true when a session begins to move history or
+	// a snapshot, and with false when that session ends; sessions may overlap. A
+	// program that has the memory may let garbage wait meanwhile: on two cores the
+	// collector else takes a sixth of the time.
+	Bulk func(begin bool)
 	// Log takes diagnostics, without keys or members' data. Nil: none.
 	Log *slog.Logger
 
 	underlay  p2p.Underlay  // tests and simulations bring their own network
 	syncEvery time.Duration // tests
+	restAfter time.Duration // tests: of a community, without use
+	maxAwake  int           // tests: stores open at once
 	shortest  uint64        // tests: the history, in heights, for which a snapshot is taken
 }
 
@@ -56,15 +76,26 @@ const (
 	HistoryNever
 )
 
+// KeysKnown is how many signers' keys a node remembers in the form that verifies
+// faster, 7 MiB of them.
+const KeysKnown = 4096
+
 // A Node is a person's part in any number of metastates. Its methods are safe
 // for concurrent use.
 type Node struct {
 	cfg   Config
 	log   *slog.Logger
 	vault vaultFile
+	keys  *identity.Verifier
+
+	shared residences
+	room   room
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
 
 	joinMu sync.Mutex // held while a community is added
 	mu     sync.Mutex
+	relays []p2p.Peer   // cfg.Relays
 	open   []*Community // guarded by mu: in the order they were added
 	spare  *p2p.Lobby   // guarded by mu: the first lobby while there is no community
 	seed   [32]byte     // guarded by mu: the spare lobby's
@@ -74,15 +105,38 @@ type Node struct {
 // Open starts a node: it unlocks the vault if there is one, keeps the device
 // keys only, and takes up every citizenship.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
-	n := &Node{cfg: cfg, log: cfg.Log}
+	n := &Node{cfg: cfg, log: cfg.Log, keys: identity.NewVerifier(KeysKnown)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
 	if len(cfg.Listen) == 0 {
-		n.cfg.Listen = anywhere
+		n.cfg.Listen = cfg.Profile.Anywhere()
 	}
 	if !cfg.Ephemeral && cfg.Dir == "" {
 		return nil, errors.New("node: no folder given")
+	}
+	if cfg.Profile == ProfileHidden {
+		if err := cfg.Hidden.Check(); err != nil {
+			return nil, err
+		}
+		if len(cfg.Listen)+len(cfg.Announce) > 0 {
+			return nil, errors.New("node: a hidden node listens for its onion services only")
+		}
+	}
+	for _, a := range cfg.Announce {
+		if err := p2p.CheckAnnounce(a); err != nil {
+			return nil, &Error{
+				Code: "usage", Exit: ExitUsage, Err: err, Message: fmt.Sprintf("%q can't be announced: it must name a host and a transport", a),
+				Hint: "give one like /ip4/192.0.2.1/tcp/{port}, /ip4/192.0.2.1/udp/{port}/quic-v1 or /dns4/p{port}.relay.example.org/tcp/443/tls/ws",
+			}
+		}
+	}
+	n.room = room{after: cmp.Or(cfg.restAfter, restAfter), most: cmp.Or(cfg.maxAwake, maxAwake), taken: map[protocol.ID]int{}}
+	watch, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	var err error
+	if n.relays, err = parseRelays(cfg.Relays); err != nil {
+		return nil, err
 	}
 	n.vault = openVault(cfg)
 	daily, err := n.vault.daily()
@@ -99,6 +153,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 			return nil, errors.Join(err, n.Close())
 		}
 	}
+	if !cfg.Ephemeral {
+		n.wg.Go(func() { n.watchOver(watch) })
+	}
 	return n, nil
 }
 
@@ -106,7 +163,14 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 // is taken and known.
 func (n *Node) openSpare() error {
 	seed := random32()
-	l, err := p2p.NewLobby(p2p.Config{Seed: seed, Listen: n.cfg.Listen, Underlay: n.cfg.underlay, Log: n.log},
+	cfg := p2p.Config{Seed: seed, Profile: n.cfg.Profile, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Underlay: n.cfg.underlay, Log: n.log}
+	if cfg.Profile == ProfileHidden {
+		n.cfg.Hidden.onionOf(0).hide(&cfg, n.cfg.Hidden, lobbyPort)
+		if len(cfg.Listen) == 0 { // nobody could knock
+			return nil
+		}
+	}
+	l, err := p2p.NewLobby(cfg,
 		func(context.Context, string, []byte) ([]byte, error) {
 			return nil, errors.New("nothing to join here yet")
 		})
@@ -138,8 +202,13 @@ func (n *Node) closeSpare() (seed [32]byte, listen []string, err error) {
 // nor join.
 func (n *Node) Locked() bool { return !n.vault.exists() }
 
-// take opens a citizenship's store and begins.
+// take begins with a citizenship: at rest, if that is how it was left, else on its
+// store.
 func (n *Node) take(d vault.Daily) (*Community, error) {
+	if c, err := n.resumed(d); c != nil || err != nil {
+		return c, err
+	}
+	defer n.makeRoom(protocol.ID(d.Metastate), 0)()
 	st, err := n.openStore(d)
 	if err != nil {
 		return nil, err
@@ -150,14 +219,28 @@ func (n *Node) take(d vault.Daily) (*Community, error) {
 // begin starts a community on its store. lobby is where the first lobby
 // listened already, if it did.
 func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community, error) {
+	c := n.community(d, st, lobby)
+	return n.list(c, c.start())
+}
+
+// community is one that has not begun.
+func (n *Node) community(d vault.Daily, st *store.Store, lobby []string) *Community {
 	n.mu.Lock()
 	ordinal := len(n.open) + 1
 	n.mu.Unlock()
-	c := newCommunity(d, st, network{
-		listen: n.cfg.Listen, lobby: lobby, first: ordinal == 1, underlay: n.cfg.underlay, syncEvery: n.cfg.syncEvery, history: n.cfg.History, shortest: n.cfg.shortest,
-		find: n.lookup,
-	}, n.log.With("community", ordinal))
-	if err := c.start(); err != nil {
+	net := network{
+		cfg: &n.cfg, onion: n.onionFor(d.Presence), lobby: lobby, ordinal: ordinal,
+		find: n.lookup, relays: n.relays, shared: &n.shared, stores: n.storesOf(d), keys: n.keys,
+	}
+	if !n.cfg.Ephemeral {
+		net.dir = n.storeDir(protocol.ID(d.Metastate))
+	}
+	return newCommunity(d, st, net, n.log.With("community", ordinal))
+}
+
+// list adds a community that has begun, or ends what could not.
+func (n *Node) list(c *Community, err error) (*Community, error) {
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	n.mu.Lock()
@@ -174,62 +257,6 @@ func (n *Node) begin(d vault.Daily, st *store.Store, lobby []string) (*Community
 
 func errClosed() error {
 	return &Error{Code: "closed", Exit: ExitFailed, Message: "the node is shutting down"}
-}
-
-// storeDir is where a metastate's store is.
-func (n *Node) storeDir(ms protocol.ID) string {
-	return filepath.Join(n.cfg.Dir, "metastates", hex.EncodeToString(ms[:16]))
-}
-
-// sweep removes a store that an interrupted entry left, whose key is in no
-// vault. Nothing in it was ever sent.
-func (n *Node) sweep(ms protocol.ID) error {
-	if n.cfg.Ephemeral {
-		return nil
-	}
-	return os.RemoveAll(n.storeDir(ms))
-}
-
-// openStore opens a citizenship's store, rebuilding one that is damaged.
-func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
-	key := [32]byte(d.StoreKey)
-	cfg := store.Config{Key: key[:], Logger: n.log}
-	if n.cfg.Ephemeral {
-		cfg.InMemory = true
-	} else {
-		cfg.Dir = n.storeDir(protocol.ID(d.Metastate))
-		if err := os.MkdirAll(filepath.Dir(cfg.Dir), 0o700); err != nil {
-			return nil, fmt.Errorf("node: %w", err)
-		}
-	}
-	st, err := store.Open(cfg)
-	if damage, ok := errors.AsType[*store.DamagedError](err); ok {
-		n.log.Error("a store is damaged and is rebuilt from what still verifies; peers bring the rest", "what", damage.What)
-		report, err := store.Rebuild(cfg)
-		if err != nil {
-			return nil, fmt.Errorf("node: rebuilding a damaged store: %w", err)
-		}
-		return n.reopen(cfg, report)
-	}
-	if err != nil {
-		return nil, storeError(err)
-	}
-	return st, nil
-}
-
-// reopen opens a store after its rebuilding, with a mark for the clerk if what
-// it signed may be lost.
-func (n *Node) reopen(cfg store.Config, report store.Report) (*store.Store, error) {
-	st, err := store.Open(cfg)
-	if err != nil {
-		return nil, storeError(err)
-	}
-	if report.PrivateUncertain {
-		if err := st.PutPrivate(privRebuilt, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
-			return nil, errors.Join(storeError(err), st.Close())
-		}
-	}
-	return st, nil
 }
 
 // Communities are the metastates this node takes part in.
@@ -307,7 +334,7 @@ func (n *Node) Listen() []string {
 	n.mu.Unlock()
 	for _, c := range open {
 		c.mu.Lock()
-		if c.lobby != nil {
+		if c.lobby != nil && !slices.Contains(lobbies, c.lobby) { // a shared one is listed once
 			lobbies = append(lobbies, c.lobby)
 		}
 		c.mu.Unlock()
@@ -332,6 +359,8 @@ func (n *Node) Close() error {
 	open, spare := n.open, n.spare
 	n.open, n.spare = nil, nil
 	n.mu.Unlock()
+	n.stop()
+	n.wg.Wait()
 	var errs []error
 	for _, c := range open {
 		errs = append(errs, c.close())

@@ -65,7 +65,7 @@ func (c *Community) Pacts(context.Context) (PactList, error) {
 
 // textOf is the text of a proposal, empty if it is not held.
 func (c *Community) textOf(proposal protocol.ID) string {
-	inner, err := c.store.Get(proposal)
+	inner, err := c.stored(proposal)
 	if err != nil {
 		return ""
 	}

@@ -84,24 +84,28 @@ func knownCheckpoint(ref protocol.Ref) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, ref.Height), ref.ID[:]...)
 }
 
-// putParts stores a part in pieces that private values have room for, in place
-// of an older one of the name.
+// putParts stores a part in place of an older one of the name.
 func (l *ledger) putParts(name string, b []byte) error {
-	n := 0
-	for ; n*privPiece < len(b); n++ {
-		if err := l.store.PutPrivate(pieceKey(name, n), b[n*privPiece:min((n+1)*privPiece, len(b))]); err != nil {
-			return storeError(err)
-		}
-	}
-	for _, key := range l.store.PrivateKeys(privSnapshot + name + "/") {
-		if key < pieceKey(name, n) {
-			continue
-		}
-		if err := l.store.DeletePrivate(key); err != nil {
-			return storeError(err)
-		}
+	pieces := map[string][]byte{}
+	l.cutPart(pieces, name, b)
+	if err := l.store.PutPrivates(pieces); err != nil {
+		return storeError(err)
 	}
 	return nil
+}
+
+// cutPart adds a part in pieces that private values have room for, and that
+// nothing is left of an older one of the name.
+func (l *ledger) cutPart(pieces map[string][]byte, name string, b []byte) {
+	n := 0
+	for ; n*privPiece < len(b); n++ {
+		pieces[pieceKey(name, n)] = b[n*privPiece : min((n+1)*privPiece, len(b))]
+	}
+	for _, key := range l.store.PrivateKeys(privSnapshot + name + "/") {
+		if key >= pieceKey(name, n) {
+			pieces[key] = nil
+		}
+	}
 }
 
 func pieceKey(name string, i int) string { return fmt.Sprintf("%s%s/%04d", privSnapshot, name, i) }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -12,23 +13,27 @@ import (
 // downwards: each value names the one before, so nothing else vouches for it.
 // Its ledger locks.
 type past struct {
-	low   uint64               // of the lowest checkpoint held whole; 0: look
-	queue []pastCheckpoint     // below low, falling, not whole yet
-	want  map[protocol.ID]bool // records that they cover, or that others wait for
+	low   uint64            // of the lowest checkpoint held whole; 0: look
+	queue []*pastCheckpoint // below low, falling, not whole yet
+	// want are records that they cover, by the one that covers them, or that
+	// others wait for (nil).
+	want map[protocol.ID]*pastCheckpoint
 }
 
 type pastCheckpoint struct {
 	cert    certificate.Certificate
 	value   certificate.Value
-	covered []protocol.ID // newly; nil until its lists are there
+	listed  bool          // its lists are there
+	covered []protocol.ID // newly, as they say
 	lists   [][]byte      // that name them
-	found   int           // of covered, how many are stored for certain
+	lacks   int           // of covered, how many are not stored
 	forged  bool          // its signatures: another certificate of the value is wanted
 }
 
 const (
-	maxQueue = 128  // checkpoints that wait for their records: more than a span
-	maxWant  = 4096 // records asked for by name at once
+	maxQueue = 128                             // checkpoints that wait for their records: more than a span
+	maxAsked = 8 * certificate.MaxNewlyCovered // records that they wait for
+	maxWant  = 4096                            // records asked for by name at once
 )
 
 // lowest is the lowest height from which on everything is held. Caller holds mu.
@@ -58,12 +63,26 @@ func (l *ledger) unfilled() uint64 {
 	if len(l.past.queue) == 0 {
 		return l.lowest() - 1
 	}
-	first := &l.past.queue[0]
-	if first.forged || !l.whole(first) { // it must not wait for ever for what broke off
+	first := l.past.queue[0]
+	if !first.whole() { // it must not wait for ever for what broke off
 		l.seekAll()
+	}
+	if first.forged || !first.whole() {
 		return first.value.Height
 	}
 	return max(1, first.value.Height-1) // whole, and waits for who signed it alone
+}
+
+// deeper is the height to ask for after those that have come since. Caller does
+// not hold mu.
+func (l *ledger) deeper() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.past.queue)
+	if n == 0 || n > maxQueue-spanHeights || len(l.past.want) > maxAsked-2*certificate.MaxNewlyCovered {
+		return 0
+	}
+	return l.past.queue[n-1].value.Height - 1
 }
 
 // backfill takes a certificate from before the base, if it is the one below
@@ -90,31 +109,31 @@ func (l *ledger) backfill(cert certificate.Certificate, v certificate.Value) err
 	if v.Height != want.Height || cert.ID() != want.ID || len(l.past.queue) >= maxQueue {
 		return nil // of another branch, or not asked for
 	}
-	l.past.queue = append(l.past.queue, pastCheckpoint{cert: cert, value: v})
+	l.past.queue = append(l.past.queue, &pastCheckpoint{cert: cert, value: v})
 	return l.fillIn()
 }
 
 // fillIn stores checkpoints from before the base that have become whole, and
 // seeks what the others cover. Caller holds mu.
 func (l *ledger) fillIn() error {
-	for i := range l.past.queue {
-		c := &l.past.queue[i]
-		if sets, err := c.value.NewlyCovered(l.chunk); err == nil && c.covered == nil {
-			for _, set := range sets {
-				c.covered = append(c.covered, set.IDs...)
-			}
-			c.lists = l.namedChunks(c.cert.Value) // the cache may lose them
-			for _, id := range c.covered {
-				if !l.stored(id) {
-					l.seek(id)
-				}
-			}
+	for _, c := range l.past.queue {
+		if c.listed {
+			continue
 		}
+		sets, err := c.value.NewlyCovered(l.chunk)
+		if err != nil {
+			continue
+		}
+		for _, set := range sets {
+			c.covered = append(c.covered, set.IDs...)
+		}
+		c.listed, c.lists = true, l.namedChunks(c.cert.Value) // the cache may lose them
+		l.seekOf(c)
 	}
 	for len(l.past.queue) > 0 {
-		c := &l.past.queue[0]
+		c := l.past.queue[0]
 		by, known, err := l.signersBelow()
-		if err != nil || !known || c.forged || !l.whole(c) {
+		if err != nil || !known || c.forged || !c.whole() {
 			return err
 		}
 		// Its id vouches for the value, but others will ask for its signatures.
@@ -149,31 +168,26 @@ func (l *ledger) signersBelow() (by certificate.Signers, known bool, err error) 
 }
 
 // whole reports whether all that a checkpoint covers is stored.
-func (l *ledger) whole(c *pastCheckpoint) bool {
-	if c.covered == nil && (len(c.value.Control.Chunks) > 0 || len(c.value.Subjects) > 0) {
-		return false // its lists are not there
-	}
-	for c.found < len(c.covered) && l.stored(c.covered[c.found]) {
-		c.found++
-	}
-	return c.found == len(c.covered)
-}
+func (c *pastCheckpoint) whole() bool { return c.listed && c.lacks == 0 }
 
 // seekAll asks again for all that the queue lacks, the highest first, as far as
 // there is room. Caller holds mu.
 func (l *ledger) seekAll() {
-	if len(l.past.want) >= maxNeeded { // what others wait for must not keep it out
-		clear(l.past.want)
+	clear(l.past.want) // what others wait for must not keep it out
+	for _, c := range l.past.queue {
+		if !c.whole() {
+			l.seekOf(c)
+		}
 	}
-	for i := range l.past.queue {
-		c := &l.past.queue[i]
-		for _, id := range c.covered[c.found:] {
-			if len(l.past.want) >= maxNeeded {
-				return
-			}
-			if !l.stored(id) {
-				l.seek(id)
-			}
+}
+
+// seekOf counts what a checkpoint lacks, and asks for it. Caller holds mu.
+func (l *ledger) seekOf(c *pastCheckpoint) {
+	c.lacks = 0
+	for _, id := range c.covered {
+		if !l.stored(id) {
+			c.lacks++
+			l.seek(id, c)
 		}
 	}
 }
@@ -183,13 +197,20 @@ func (l *ledger) stored(id protocol.ID) bool {
 	return err == nil && held
 }
 
-// seek asks for a covered record that is not held. Caller holds mu.
-func (l *ledger) seek(id protocol.ID) {
+// seeks reports whether a record is one that is asked for. Caller holds mu.
+func (l *ledger) seeks(id protocol.ID) bool {
+	_, ok := l.past.want[id]
+	return ok
+}
+
+// seek asks for a covered record that is not held, of a checkpoint if that is
+// known. Caller holds mu.
+func (l *ledger) seek(id protocol.ID, of *pastCheckpoint) {
 	if l.past.want == nil {
-		l.past.want = map[protocol.ID]bool{}
+		l.past.want = map[protocol.ID]*pastCheckpoint{}
 	}
-	if len(l.past.want) < maxNeeded {
-		l.past.want[id] = true
+	if len(l.past.want) < maxAsked {
+		l.past.want[id] = of
 	}
 }
 
@@ -204,7 +225,10 @@ func (l *ledger) keep(recs []*protocol.Record) error {
 	}
 	var ready []*protocol.Record
 	for _, r := range recs {
-		delete(l.past.want, r.ID())
+		if c := l.past.want[r.ID()]; c != nil {
+			c.lacks--
+		}
+		delete(l.past.want, r.ID()) // it may come twice
 		if r.Plane() == protocol.Control {
 			l.headers[r.ID()] = r.Header()
 		}
@@ -221,13 +245,17 @@ func (l *ledger) keep(recs []*protocol.Record) error {
 func (l *ledger) lacking() (ids []protocol.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, want := range []map[protocol.ID]bool{l.needed, l.past.want} {
-		for id := range want {
-			if len(ids) == maxWant {
-				return ids
-			}
-			ids = append(ids, id)
+	for id := range l.needed {
+		if len(ids) == maxWant {
+			return ids
 		}
+		ids = append(ids, id)
+	}
+	for id := range l.past.want {
+		if len(ids) == maxWant {
+			return ids
+		}
+		ids = append(ids, id)
 	}
 	return ids
 }
@@ -289,6 +317,14 @@ func (r *replica) Lacking() []protocol.ID { return r.ledger.lacking() }
 
 // Unfilled is the height below the base to ask for next.
 func (r *replica) Unfilled() uint64 { return r.ledger.unfilled() }
+
+// Deeper is the height to ask for while what came is taken in.
+func (r *replica) Deeper() uint64 { return r.ledger.deeper() }
+
+// Covered yields records held, as they are stored, in order of arrival.
+func (r *replica) Covered(ids []protocol.ID) iter.Seq2[[]byte, error] {
+	return r.ledger.store.Each(ids)
+}
 
 func (l *ledger) historyStatus() HistoryStatus {
 	l.mu.Lock()

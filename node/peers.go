@@ -8,9 +8,12 @@ func (c *Community) Peers() []Peer {
 	if m == nil {
 		return []Peer{}
 	}
-	out := []Peer{}
+	out, people := []Peer{}, c.people()
 	for _, p := range m.Peers() {
 		e := Peer{ID: p.ID, Metastate: c.id, Address: p.Address, Connected: p.Connected, Direct: p.Direct}
+		if who, ok := people[p.ID]; ok {
+			e.Member = &who
+		}
 		last := p.LastSync
 		if p.Served.After(last) {
 			last = p.Served

@@ -23,6 +23,11 @@ type Pruning struct {
 // what they cover stay, and so does the state root; what this node can't
 // recompute any more it takes from a snapshot of its own.
 func (c *Community) Prune(_ context.Context, older time.Duration) (Pruning, error) {
+	release, err := c.Hold()
+	if err != nil {
+		return Pruning{}, err
+	}
+	defer release()
 	l := c.book()
 	if l == nil {
 		return Pruning{}, errNotYet()

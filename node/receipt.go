@@ -32,7 +32,7 @@ func (r *replica) Receipts(frames [][]byte) [][]byte {
 	}
 	var ids []protocol.ID
 	for _, f := range frames {
-		inner, err := r.epoch.Open(protocol.ContentRecord, f)
+		inner, err := r.unseal(protocol.ContentRecord, f)
 		if err == nil {
 			ids = append(ids, idOf(inner))
 		}
@@ -76,7 +76,7 @@ func signs(tip checkpoint.Tip, key identity.PublicKey) bool {
 func (r *replica) takeReceipts(ballot *protocol.Record, frames [][]byte) {
 	var good []protocol.Receipt
 	for _, f := range frames {
-		b, err := r.epoch.Open(protocol.ContentReceipt, f)
+		b, err := r.unseal(protocol.ContentReceipt, f)
 		if err != nil {
 			continue
 		}
@@ -176,7 +176,7 @@ func (l *ledger) dropReceipts(covered []*protocol.Record) {
 
 // seekReceipts hands ballots of this node's own that wait to be covered to peers
 // again: clerks may have been away when they were cast, or at an earlier height.
-func (k *bookkeeper) seekReceipts(r *replica) {
+func (k *bookkeeper) seekReceipts(r *replica, s *shift) {
 	if time.Since(k.sent) < seekEvery {
 		return
 	}
@@ -185,9 +185,9 @@ func (k *bookkeeper) seekReceipts(r *replica) {
 	if len(ballots) == 0 {
 		return
 	}
-	k.wg.Go(func() {
+	s.wg.Go(func() {
 		for _, b := range ballots {
-			k.hand(k.ctx, b)
+			k.hand(s.ctx, b)
 		}
 	})
 }

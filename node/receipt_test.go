@@ -71,7 +71,7 @@ func (w *booth) ballotBy(l *ledger, device identity.Signer, seq uint64) *protoco
 // asks pushes records to a clerk with a key and returns what it signs.
 func (w *booth) asks(l *ledger, key identity.Signer, list ...*protocol.Record) (out []protocol.Receipt) {
 	w.t.Helper()
-	r := newReplica(l, [32]byte{1})
+	r := newReplica(l, newKeyring(nil, time.Now(), [32]byte{1}))
 	if key != nil {
 		r.clerk = &clerk{ledger: l, device: key}
 	}
@@ -80,7 +80,7 @@ func (w *booth) asks(l *ledger, key identity.Signer, list ...*protocol.Record) (
 		inners = append(inners, x.Inner())
 	}
 	for _, f := range r.Receipts(r.seal(p2p.Records, inners...)) {
-		b, err := r.epoch.Open(protocol.ContentReceipt, f)
+		b, err := r.unseal(protocol.ContentReceipt, f)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestWhatReceiptsAreKept(t *testing.T) {
 	first, second := w.ballot(l, 0), w.ballot(l, 1)
 	w.took(l, 2, first, second)
 	at := l.tip.Ref().Height
-	r := newReplica(l, [32]byte{1})
+	r := newReplica(l, newKeyring(nil, time.Now(), [32]byte{1}))
 	keeps := func(what string, want int, b *protocol.Record, x protocol.Receipt) {
 		t.Helper()
 		r.takeReceipts(b, r.seal(p2p.Receipts, x.Encode()))
@@ -245,7 +245,7 @@ func TestReceiptsAreBounded(t *testing.T) {
 	if err := l.store.Commit(many); err != nil {
 		t.Fatal(err)
 	}
-	r := newReplica(l, [32]byte{1})
+	r := newReplica(l, newKeyring(nil, time.Now(), [32]byte{1}))
 	r.takeReceipts(b, r.seal(p2p.Receipts, protocol.SignReceipt(l.metastate, b.ID(), l.tip.Ref().Height, w.device).Encode()))
 	oldest := protocol.Sum(binary.BigEndian.AppendUint32(nil, maxReceipts-500))
 	if n := len(l.store.PrivateKeys(privReceipt)); n != maxReceipts {

@@ -33,7 +33,14 @@ func (c *Community) Receipt(ref string) (VoteReceipt, error) {
 	if err != nil {
 		return VoteReceipt{}, err
 	}
-	v, ok := s.View.Decisions().Poll(id).Ballots.Get(c.Persona())
+	p := s.View.Decisions().Poll(id)
+	v, ok := p.Ballots.Get(c.Persona())
+	if !ok && !p.HasBallots() {
+		return VoteReceipt{}, &Error{
+			Code: noHistory, Exit: ExitNotFound, Message: "this vote had ended when the snapshot was taken that this node began with: it does not know yet who voted",
+			Hint: "the past comes in the background, by sync, and is recomputed when the node next starts: metastate status says how far it has come",
+		}
+	}
 	if !ok {
 		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "you have cast no ballot in this vote", Hint: "metastate vote cast " + ref + " --choice-stdin"}
 	}
@@ -50,7 +57,7 @@ func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
 	if err != nil {
 		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
 	}
-	inner, err := c.store.Get(id)
+	inner, err := c.stored(id)
 	if err != nil {
 		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "this node does not hold that ballot", Err: err, Hint: "metastate sync now, then try again"}
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -27,16 +28,16 @@ const interrupted = "signing it anew was interrupted: do it again if you still w
 
 // renew signs anew, as they come up, the records of this device that can't
 // become final any more. What can't be signed anew is kept for [Community.Status]
-// to say: nothing that a person did is lost in silence. It returns when the
-// community closes.
-func (c *Community) renew() {
+// to say: nothing that a person did is lost in silence. It returns when ctx
+// ends.
+func (c *Community) renew(ctx context.Context, l *ledger) {
 	for {
 		changed := c.Changed()
-		for _, r := range c.book().renewed(c.key) {
+		for _, r := range l.renewed(c.key) {
 			c.publish(p2p.Records, r.Inner())
 		}
 		select {
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-changed:
 		}

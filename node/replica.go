@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node/internal/p2p"
@@ -22,18 +23,44 @@ import (
 type replica struct {
 	ledger *ledger
 	device identity.PublicKey // this node's own
-	secret [32]byte
-	epoch  *protocol.Epoch
-	clerk  *clerk // nil until the node may be one
-	fetch  func() // asks for a sync soon
-	from   uint64 // height from which a newcomer takes a snapshot first
+	keys   *keyring
+	under  *protocol.Epoch // of the session that this is r in; nil outside of any
+	clerk  *clerk          // nil until the node may be one
+	fetch  func()          // asks for a sync soon
+	from   uint64          // height from which a newcomer takes a snapshot first
+	*acquaintances
+}
 
+// acquaintances are the transport peers and devices that a replica knows of.
+type acquaintances struct {
 	mu       sync.Mutex
-	own      []byte                                 // guarded by mu: this device's signed binding
-	bindings map[identity.PublicKey]peerRecord      // guarded by mu: by device
-	claims   map[string]map[identity.PublicKey]bool // guarded by mu: transport peer → devices whose binding names it
-	early    [][]byte                               // guarded by mu: bindings of devices not on the roll yet
-	friends  map[string]bool                        // guarded by mu: whom the invite's answer named
+	own      []byte                            // guarded by mu: this device's signed binding
+	ownPeer  string                            // guarded by mu: the transport peer it names
+	bindings map[identity.PublicKey]peerRecord // guarded by mu: by device
+	claims   claims                            // guarded by mu: of transport peers among members
+	doors    claims                            // guarded by mu: of lobbies
+	early    [][]byte                          // guarded by mu: bindings of devices not on the roll yet
+	friends  map[string]bool                   // guarded by mu: whom the invite's answer named
+	paces    map[identity.PublicKey]pace       // guarded by mu: of renewals, by device
+	room     int                               // bindings held at most
+	clock    clockwatch
+}
+
+// claims are, for each transport peer, the devices whose bindings name it.
+type claims map[string]map[identity.PublicKey]bool
+
+func (c claims) add(peer string, device identity.PublicKey) {
+	if c[peer] == nil {
+		c[peer] = map[identity.PublicKey]bool{}
+	}
+	c[peer][device] = true
+}
+
+func (c claims) drop(peer string, device identity.PublicKey) {
+	delete(c[peer], device)
+	if len(c[peer]) == 0 {
+		delete(c, peer)
+	}
 }
 
 // A peerRecord is a device's binding as it came and as it reads.
@@ -43,26 +70,25 @@ type peerRecord struct {
 	identity.Binding
 }
 
-var _ p2p.Replica = (*replica)(nil)
+var _ p2p.Holdings = (*replica)(nil)
 
 const (
 	maxBindings = 1 << 14
 	maxEarly    = 256 // bindings that came before what puts their device on the roll
 )
 
-func newReplica(l *ledger, secret [32]byte) *replica {
-	r := &replica{
-		ledger: l, secret: secret, from: snapshotFrom, epoch: protocol.NewEpoch(secret, true),
-		bindings: map[identity.PublicKey]peerRecord{}, claims: map[string]map[identity.PublicKey]bool{},
-		friends: map[string]bool{},
-	}
+func newReplica(l *ledger, keys *keyring) *replica {
+	r := &replica{ledger: l, keys: keys, from: snapshotFrom, acquaintances: &acquaintances{
+		bindings: map[identity.PublicKey]peerRecord{}, claims: claims{}, doors: claims{},
+		friends: map[string]bool{}, paces: map[identity.PublicKey]pace{}, room: maxBindings,
+	}}
 	r.loadBindings()
 	return r
 }
 
 // Check judges a frame by its form and MAC.
 func (r *replica) Check(kind p2p.Kind, frame []byte) p2p.Verdict {
-	switch err := r.epoch.Check(protocol.Content(kind), frame); {
+	switch err := r.check(protocol.Content(kind), frame); {
 	case err == nil:
 		return p2p.Accept
 	case errors.Is(err, protocol.ErrOtherEpoch):
@@ -73,11 +99,14 @@ func (r *replica) Check(kind p2p.Kind, frame []byte) p2p.Verdict {
 
 // Deliver opens frames and takes in what they hold.
 func (r *replica) Deliver(_ context.Context, peer string, kind p2p.Kind, frames [][]byte) (fresh int, err error) {
+	if kind == p2p.Past {
+		return r.records(frames)
+	}
 	contents := make([][]byte, 0, len(frames))
 	for _, f := range frames {
-		c, err := r.epoch.Open(protocol.Content(kind), f)
-		if errors.Is(err, protocol.ErrOtherEpoch) {
-			continue
+		c, err := r.unseal(protocol.Content(kind), f)
+		if errors.Is(err, protocol.ErrOtherEpoch) && r.under == nil {
+			continue // no longer in force; in a session the epoch was agreed on
 		}
 		if err != nil {
 			return 0, fmt.Errorf("%w: %w", p2p.ErrPeer, err)
@@ -115,6 +144,8 @@ func (r *replica) records(inners [][]byte) (int, error) {
 	return d.fresh, nil
 }
 
+// checkpoints takes in certificates and lists. Fresh are certificates that moved
+// something, and their lists, which may have come before.
 func (r *replica) checkpoints(parts [][]byte) (fresh int, err error) {
 	for _, p := range parts {
 		rd := dagcbor.NewReader(p)
@@ -126,16 +157,34 @@ func (r *replica) checkpoints(parts [][]byte) (fresh int, err error) {
 		case partChunk:
 			err = r.ledger.addChunk(b)
 		case partCertificate:
-			err = r.certificate(b)
+			before := r.ledger.standing()
+			if err = r.certificate(b); r.ledger.standing() != before {
+				fresh += 1 + listsOf(b)
+			}
 		default:
 			err = p2p.ErrPeer
 		}
 		if err != nil {
 			return fresh, err
 		}
-		fresh++
 	}
 	return fresh, nil
+}
+
+// listsOf is how many lists an encoded certificate names.
+func listsOf(b []byte) (n int) {
+	cert, err := certificate.ParseCertificate(b)
+	if err != nil {
+		return 0
+	}
+	v, err := certificate.ParseValue(cert.Value)
+	if err != nil {
+		return 0
+	}
+	for range v.ChunkNames() {
+		n++
+	}
+	return n
 }
 
 func (r *replica) certificate(b []byte) error {
@@ -143,7 +192,11 @@ func (r *replica) certificate(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", p2p.ErrPeer, err)
 	}
+	before := r.ledger.currentTip().Ref().Height
 	err = r.ledger.finalise(cert)
+	if tip := r.ledger.currentTip(); err == nil && r.under == nil && tip.Ref().Height == before+1 { // gossiped, and new
+		r.clock.note(tip.State().AsOf(), time.Now())
+	}
 	if errors.Is(err, errStopped) {
 		return nil // it goes on with what it may take
 	}
@@ -161,9 +214,7 @@ func (r *replica) peers(list [][]byte) (fresh int, err error) {
 		case errors.Is(err, p2p.ErrPeer):
 			return fresh, err
 		case errors.Is(err, p2p.ErrStranger):
-			r.mu.Lock()
-			r.early = append(r.early[max(0, len(r.early)-maxEarly+1):], b)
-			r.mu.Unlock()
+			r.putOff(b)
 		case ok:
 			fresh++
 		}
@@ -196,9 +247,9 @@ func (r *replica) agreement(msgs [][]byte) error {
 
 // seal puts contents in outer form.
 func (r *replica) seal(kind p2p.Kind, contents ...[]byte) [][]byte {
-	frames := make([][]byte, len(contents))
+	frames, e := make([][]byte, len(contents)), r.sealing()
 	for i, c := range contents {
-		frames[i] = r.epoch.Seal(protocol.Content(kind), c)
+		frames[i] = e.Seal(protocol.Content(kind), c)
 	}
 	return frames
 }
@@ -219,6 +270,7 @@ func (r *replica) Control() protocol.ID { return r.ledger.metastate }
 func (r *replica) Snapshot() (reconcile.Local, error) {
 	r.ledger.mu.Lock()
 	index, sets := r.ledger.summaries(r.ledger.metastate)
+	sketches := r.ledger.sketches
 	r.ledger.mu.Unlock()
 	return reconcile.Local{
 		Index: index,
@@ -227,24 +279,21 @@ func (r *replica) Snapshot() (reconcile.Local, error) {
 			if id == r.ledger.metastate {
 				id = protocol.ID{}
 			}
-			return reconcile.Mem(sets[id]), nil
+			return sketches.Of(name, sets[id]), nil
 		},
 	}, nil
 }
 
-// Records yields the outer forms of records held.
+// Records yields the outer forms of records held, in order of arrival.
 func (r *replica) Records(ids []protocol.ID) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		for _, id := range ids {
-			inner, err := r.ledger.store.Get(id)
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
+		e := r.sealing()
+		for inner, err := range r.ledger.store.Each(ids) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if !yield(r.epoch.Seal(protocol.ContentRecord, inner), nil) {
+			if !yield(e.Seal(protocol.ContentRecord, inner), nil) {
 				return
 			}
 		}

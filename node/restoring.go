@@ -22,6 +22,8 @@ type restoring struct {
 	giver  string             // the peer of the head
 	rest   *snapshot.Restorer // nil until there is a head
 	parts  map[string]bool    // names of those that it has
+	fresh  map[string][]byte  // pieces of those that are not stored yet
+	size   int                // bytes in fresh
 	tries  int                // sessions begun without any checkpoint
 }
 
@@ -67,18 +69,26 @@ const (
 	headName     = "head"
 	ownHead      = "own-"  // and the height, of one that this node made to prune
 	privPiece    = 120_000 // bytes of a part in one private value
+
+	togetherStored = 4 << 20 // bytes of parts that a restart may have to fetch again
+	partsAsked     = 64      // parts asked for together (SPEC §9.3)
 )
 
-// snapshotFrom is the height from which a newcomer takes a snapshot first:
-// less history than that is as soon recomputed.
-const snapshotFrom = 512
+// snapshotFrom is the height from which a newcomer takes a snapshot first, and
+// snapshotRecords how many records the giver's sets have if history is shorter:
+// less than that is as soon recomputed.
+const (
+	snapshotFrom    = 512
+	snapshotRecords = 4096
+)
 
 // patientTries is how many sessions a newcomer waits for history that brings it
 // nothing, because everybody has pruned it, before it takes a snapshot instead.
 const patientTries = 4
 
-// Begin reports whether a snapshot is wanted from a peer at a height.
-func (r *replica) Begin(height uint64) (known protocol.Ref, wanted bool) {
+// Begin reports whether a snapshot is wanted from a peer at a height with so many
+// records in its sets.
+func (r *replica) Begin(height, records uint64) (known protocol.Ref, wanted bool) {
 	l := r.ledger
 	if l.currentTip().Ref().Height > 0 || r.from == math.MaxUint64 {
 		return known, false
@@ -86,7 +96,8 @@ func (r *replica) Begin(height uint64) (known protocol.Ref, wanted bool) {
 	s := &l.restoring
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tries++; height < r.from && s.tries <= patientTries {
+	short := height < r.from && (r.from != snapshotFrom || records < snapshotRecords)
+	if s.tries++; short && s.tries <= patientTries {
 		return known, false
 	}
 	return s.known, s.known.Height > 0 && s.known.Height <= height
@@ -101,7 +112,7 @@ func (r *replica) Unrestored() []protocol.ID {
 		return nil
 	}
 	names := s.rest.Missing()
-	return names[:min(len(names), 8)]
+	return names[:min(len(names), partsAsked)]
 }
 
 // snapshotPieces takes pieces of a snapshot; fresh counts those that fit.
@@ -110,6 +121,7 @@ func (r *replica) snapshotPieces(peer string, list [][]byte) (fresh int, err err
 	s := &l.restoring
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var recs []restoredPart
 	for _, b := range list {
 		if l.currentTip().Ref().Height > 0 { // the piece before may have been the last
 			s.coming = nil
@@ -128,14 +140,22 @@ func (r *replica) snapshotPieces(peer string, list [][]byte) (fresh int, err err
 		case whole == nil:
 		case p.name.IsZero():
 			err = l.openSnapshot(peer, whole)
+		case s.rest != nil && s.rest.NamesRecord(p.name):
+			recs = append(recs, restoredPart{p.name, whole})
 		default:
-			err = l.addPart(peer, p.name, whole)
+			err = l.addPart(peer, restoredPart{p.name, whole})
 		}
 		if err != nil {
 			return fresh, err
 		}
 	}
-	return fresh, nil
+	return fresh, l.addRecords(peer, recs)
+}
+
+// A restoredPart is one of a snapshot: a chunk or a record.
+type restoredPart struct {
+	name  protocol.ID
+	bytes []byte
 }
 
 // openSnapshot begins to restore a snapshot, with those parts that are there
@@ -153,11 +173,14 @@ func (l *ledger) openSnapshot(peer string, head []byte) error {
 	return l.finishSnapshot(peer)
 }
 
+// clear forgets the snapshot on its way.
+func (s *restoring) clear() { s.rest, s.parts, s.giver, s.fresh, s.size = nil, nil, "", nil, 0 }
+
 // giveUp ends the restoring of a snapshot whose head shows to be made up. Only
 // who gave it is at fault: others gave parts of it in good faith.
 func (s *restoring) giveUp(peer string, why error) error {
 	giver := s.giver
-	s.rest, s.parts, s.giver = nil, nil, ""
+	s.clear()
 	if peer != giver {
 		return nil
 	}
@@ -208,12 +231,46 @@ func (l *ledger) resumeParts(rest *snapshot.Restorer) map[string]bool {
 }
 
 // addPart takes a part. Caller holds restoring.mu.
-func (l *ledger) addPart(peer string, name protocol.ID, b []byte) error {
+func (l *ledger) addPart(peer string, p restoredPart) error {
 	s := &l.restoring
 	if s.rest == nil {
 		return nil // given up since it was asked for
 	}
-	err := s.rest.Add(name, b)
+	if err := l.keepPart(peer, p, s.rest.Add(p.name, p.bytes)); err != nil {
+		return err
+	}
+	return l.finishSnapshot(peer)
+}
+
+// addRecords takes parts that are records, and verifies them together. Caller
+// holds restoring.mu.
+func (l *ledger) addRecords(peer string, parts []restoredPart) error {
+	s := &l.restoring
+	if s.rest == nil || len(parts) == 0 {
+		return nil
+	}
+	inners := make([][]byte, len(parts))
+	for i, p := range parts {
+		inners[i] = p.bytes
+	}
+	recs, errs := protocol.ParseBatch(l.keys, inners)
+	for i, p := range parts {
+		err := errs[i]
+		if err != nil {
+			err = &snapshot.Refused{Name: p.name, Err: err}
+		} else {
+			err = s.rest.AddRecord(p.name, recs[i])
+		}
+		if err := l.keepPart(peer, p, err); err != nil {
+			return err
+		}
+	}
+	return l.finishSnapshot(peer)
+}
+
+// keepPart stores a part, some together, unless the restorer did not take it.
+func (l *ledger) keepPart(peer string, p restoredPart, err error) error {
+	s := &l.restoring
 	var refused *snapshot.Refused
 	switch {
 	case errors.Is(err, snapshot.ErrUnwanted):
@@ -223,18 +280,26 @@ func (l *ledger) addPart(peer string, name protocol.ID, b []byte) error {
 	case err != nil:
 		return s.giveUp(peer, err)
 	}
-	if err := l.putParts(name.String(), b); err != nil {
-		return err
+	if s.fresh == nil {
+		s.fresh = map[string][]byte{}
 	}
-	s.parts[name.String()] = true
-	return l.finishSnapshot(peer)
+	l.cutPart(s.fresh, p.name.String(), p.bytes)
+	s.parts[p.name.String()] = true
+	if s.size += len(p.bytes); s.size >= togetherStored || s.rest.Whole() {
+		// One by one, waiting for the disk would take longer than all the rest.
+		if err := l.store.PutPrivates(s.fresh); err != nil {
+			return storeError(err)
+		}
+		s.fresh, s.size = nil, 0
+	}
+	return nil
 }
 
 // finishSnapshot begins with what was restored, once it is whole. Caller holds
 // restoring.mu.
 func (l *ledger) finishSnapshot(peer string) error {
 	s := &l.restoring
-	if len(s.rest.Missing()) > 0 {
+	if s.rest == nil || !s.rest.Whole() { // given up, or not yet
 		return nil
 	}
 	tip, err := s.rest.Finish()
@@ -242,7 +307,7 @@ func (l *ledger) finishSnapshot(peer string) error {
 		return s.giveUp(peer, err)
 	}
 	began, err := l.beginWith(&base{tip, s.rest.Certificate()}, s.parts)
-	s.rest, s.parts, s.giver = nil, nil, ""
+	s.clear()
 	if began {
 		l.log.Info("began with a snapshot", "height", tip.Ref().Height)
 		l.changed()

@@ -51,7 +51,7 @@ func (s *seeker) restart() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.replica = newReplica(l, s.of.replica.secret)
+	s.replica = newReplica(l, s.of.replica.keys)
 	s.from, s.fetch = 1, func() {}
 }
 
@@ -79,7 +79,7 @@ func (s *seeker) next() [][]byte {
 	if names := s.Unrestored(); len(names) > 0 {
 		return s.frames(s.of.replica.Parts(names))
 	}
-	known, wanted := s.Begin(s.of.Status().Checkpoint.Height)
+	known, wanted := s.Begin(s.of.Status().Checkpoint.Height, 0)
 	if !wanted {
 		s.t.Fatal("no snapshot is wanted")
 	}
@@ -161,13 +161,13 @@ func TestSnapshotOfALiar(t *testing.T) {
 	withPast(t, func(t *testing.T, v *village, known protocol.Ref) {
 		s := seek(t, v.all[0], known)
 		lie := func(f []byte, at int) []byte {
-			content, err := s.epoch.Open(protocol.ContentSnapshot, f)
+			content, err := s.unseal(protocol.ContentSnapshot, f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			content = slices.Clone(content)
 			content[len(content)-1-at%(len(content)-60)] ^= 1
-			return s.epoch.Seal(protocol.ContentSnapshot, content)
+			return s.sealing().Seal(protocol.ContentSnapshot, content)
 		}
 		refused := func(what string, f []byte) {
 			t.Helper()
@@ -315,7 +315,7 @@ func TestPrunedAndFullAreEqual(t *testing.T) {
 		stuck.from = snapshotFrom
 		height := pruned.Status().Checkpoint.Height
 		for range patientTries {
-			if _, wanted := stuck.Begin(height); wanted {
+			if _, wanted := stuck.Begin(height, 0); wanted {
 				t.Error("it gave up on history at once")
 			}
 		}

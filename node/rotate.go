@@ -23,6 +23,11 @@ func (n *Node) Rotate(ctx context.Context, req RotateRequest) (out Rotation, err
 	if err != nil {
 		return out, err
 	}
+	release, err := c.Hold()
+	if err != nil {
+		return out, err
+	}
+	defer release()
 	_, m, err := c.me()
 	if err != nil {
 		return out, err

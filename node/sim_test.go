@@ -215,12 +215,12 @@ func (h *home) finalise() {
 
 // open takes up what a store holds, as a node does that starts.
 func (h *home) open(st *store.Store) {
-	c := newCommunity(h.daily, st, network{}, h.log)
+	c := newCommunity(h.daily, st, network{cfg: &Config{}}, h.log)
 	l, err := openLedger(c.id, c.key.Public(), st, h.log, c.changed)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	r := newReplica(l, [32]byte{simSecret})
+	r := newReplica(l, newKeyring(nil, time.Now(), [32]byte{simSecret}))
 	r.fetch = func() {
 		select {
 		case h.ask <- struct{}{}:
@@ -251,7 +251,7 @@ func (h *home) past() []*protocol.Record {
 		}
 		inners = append(inners, inner)
 	}
-	recs, errs := protocol.ParseBatch(inners)
+	recs, errs := protocol.ParseBatch(nil, inners)
 	if err := errors.Join(errs...); err != nil {
 		h.t.Fatal(err)
 	}

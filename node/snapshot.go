@@ -19,14 +19,17 @@ import (
 // is old; who is at an older one can finish it.
 type snapshots struct {
 	mu    sync.Mutex
-	list  []*snapshot.Snapshot // guarded by mu, like all below: at most two, the newest first
+	list  []*snapshot.Snapshot // guarded by mu, like all below: at most maxServed, the newest first
 	taken time.Time
 	began uint64   // the base for which turns are
 	low   uint64   // above it, up to the base, the turns are known
 	turns []uint64 // heights at which the clerks changed, falling
 }
 
-const snapshotAge = 10 * time.Minute
+const (
+	snapshotAge = 10 * time.Minute
+	maxServed   = 4
+)
 
 // A snapshotHead is what a snapshot begins with: the value of the checkpoint
 // that the reader knows, the changes of clerks since, and the manifest (SPEC
@@ -42,12 +45,13 @@ const (
 	maxPiece = 60_000   // bytes of a piece, so that a frame holds it
 )
 
-// latest is a snapshot to serve, made if the last is old.
-func (s *snapshots) latest(l *ledger) (*snapshot.Snapshot, error) {
+// latest is a snapshot to serve, made if the last is old, or from before the
+// height that its reader knows.
+func (s *snapshots) latest(l *ledger, known uint64) (*snapshot.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := l.now()
-	if len(s.list) > 0 && now.Sub(s.taken) < snapshotAge {
+	if len(s.list) > 0 && now.Sub(s.taken) < snapshotAge && s.list[0].Ref().Height >= known {
 		return s.list[0], nil
 	}
 	tip := l.currentTip()
@@ -62,7 +66,7 @@ func (s *snapshots) latest(l *ledger) (*snapshot.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.list = append([]*snapshot.Snapshot{made}, s.list[:min(1, len(s.list))]...)
+	s.list = append([]*snapshot.Snapshot{made}, s.list[:min(maxServed-1, len(s.list))]...)
 	s.taken = now
 	return made, nil
 }
@@ -86,7 +90,7 @@ func (l *ledger) head(known protocol.Ref) (head []byte, err error) {
 	if err != nil || cert.ID() != known.ID {
 		return nil, nil // of another branch, later than this node, or from before what it holds
 	}
-	s, err := l.snapshots.latest(l)
+	s, err := l.snapshots.latest(l, known.Height)
 	if err != nil || s.Ref().Height < known.Height {
 		return nil, err
 	}
@@ -186,7 +190,7 @@ func (r *replica) Parts(names []protocol.ID) iter.Seq2[[]byte, error] {
 func (r *replica) pieces(name protocol.ID, b []byte, yield func([]byte, error) bool) bool {
 	for at := 0; at < len(b); at += maxPiece {
 		p := piece{name, uint64(at), uint64(len(b)), b[at:min(at+maxPiece, len(b))]}
-		if !yield(r.epoch.Seal(protocol.ContentSnapshot, p.encode()), nil) {
+		if !yield(r.sealing().Seal(protocol.ContentSnapshot, p.encode()), nil) {
 			return false
 		}
 	}

@@ -47,6 +47,14 @@ func (v *village) decides(title string, voters ...*Community) string {
 		v.t.Fatal(err)
 	}
 	ref := p.Proposal.String()
+	v.votes(ref, voters...)
+	v.eventually(2*time.Minute, "it is counted", func() bool { got, err := v.all[0].Tally(ref); return err == nil && got.Final })
+	return ref
+}
+
+// votes has voters say yes in an open vote.
+func (v *village) votes(ref string, voters ...*Community) {
+	v.t.Helper()
 	for _, c := range voters {
 		v.eventually(time.Minute, "it may vote", func() bool { got, err := c.Proposal(ref); return err == nil && got.MayVote })
 		ctx, cancel := context.WithTimeout(v.t.Context(), 10*time.Second)
@@ -55,8 +63,6 @@ func (v *village) decides(title string, voters ...*Community) string {
 		}
 		cancel()
 	}
-	v.eventually(2*time.Minute, "it is counted", func() bool { got, err := v.all[0].Tally(ref); return err == nil && got.Final })
-	return ref
 }
 
 // A newcomer to a long history begins with a snapshot: it is a member with the

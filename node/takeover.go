@@ -38,7 +38,7 @@ func (n *Node) RequestRecovery(_ context.Context, req RecoveryAsk) (out Recovery
 		return out, err
 	}
 	now := time.Now()
-	_, err = n.enter(l.Metastate, "recovering "+l.Metastate.String()[:16], req.Passphrase, nil,
+	_, err = n.enter(entry{metastate: l.Metastate, name: "recovering " + l.Metastate.String()[:16], passphrase: req.Passphrase},
 		func(e *identity.Entropy, d *vault.Daily) (store.Batch, error) {
 			// Another key than any that these words gave before.
 			d.Index = uint32(now.Unix() / (24 * 3600))
@@ -87,9 +87,7 @@ func (c *Community) asksAgain(l link, persona protocol.ID) (string, error) {
 			Hint: "recover with a folder of its own: metastate --data FOLDER init",
 		}
 	}
-	again := *j
-	again.Link = l.String()
-	return again.Plea, c.saveJoin(again)
+	return j.Plea, c.goOnWith(l)
 }
 
 // serveClaim answers who knocks with the grant of a persona to which guardians

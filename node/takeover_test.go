@@ -257,7 +257,7 @@ func TestClaimsRefused(t *testing.T) {
 		"later":        {func(h *protocol.Header, _ *identity.Binding) { h.Seq, h.Prev = 1, protocol.ID{1} }, ""},
 	} {
 		a, err := ask(x.change)
-		if (x.says == "") != (err != nil) || !strings.Contains(a.Reason, x.says) || a.Standing != "" || len(a.Epoch) != 0 {
+		if (x.says == "") != (err != nil) || !strings.Contains(a.Reason, x.says) || a.Standing != "" || len(a.Epochs) != 0 {
 			t.Errorf("%s: %+v, %v", what, a, err)
 		}
 	}
@@ -271,7 +271,7 @@ func TestClaimsRefused(t *testing.T) {
 func TestFriendsUntilTheDeviceIsFinal(t *testing.T) {
 	c := foundAs(t, loopbackNode(t), "Free Coders", "Anna")
 	await(t, c, "founded", isMember(c))
-	r := newReplica(c.book(), random32())
+	r := newReplica(c.book(), newKeyring(nil, time.Now(), random32()))
 	r.befriend("friend")
 	r.device = identity.GenerateSigningKey().Public()
 	if !r.Known("friend") || r.Known("stranger") {

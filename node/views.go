@@ -28,35 +28,69 @@ func checkpointRef(s *Snapshot) CheckpointRef {
 	return CheckpointRef{Height: s.Ref.Height, ID: s.Ref.ID, StateRoot: hex.EncodeToString(root[:])}
 }
 
-// Status is how the metastate stands here.
+// Status is how the metastate stands here. It wakes nothing.
 func (c *Community) Status() Status {
-	out := Status{ID: c.id, Name: c.daily.Alias, Persona: c.Persona(), Standing: roll.Pending.String()}
-	c.mu.Lock()
-	j := c.joining
-	c.mu.Unlock()
-	if j != nil {
-		out.Step, out.Trouble = j.Step, j.Trouble
+	out := c.status()
+	if what, remedy := c.cramped(); what != "" { // other trouble may come of it
+		out.Trouble, out.Remedy = what, remedy
 	}
-	s := c.Snapshot()
-	if s == nil {
+	return out
+}
+
+func (c *Community) status() Status {
+	l, rest, done := c.peek()
+	defer done()
+	var out Status
+	switch {
+	case rest != nil:
+		out = rest.Status
+	case l != nil:
+		out = c.statusOf(l)
+	default:
+		out = c.unknown()
+		c.mu.Lock()
+		j := c.joining
+		c.mu.Unlock()
+		if j != nil {
+			out.Step, out.Trouble, out.Remedy = j.Step, j.Trouble, j.Remedy
+		}
 		return out
 	}
-	out.Name = s.Final.Name()
-	out.Checkpoint, out.Provisional = checkpointRef(s), len(s.Open)
-	s.own(&out, c.key.Public())
-	for _, p := range c.Peers() {
+	m := c.presence()
+	if m == nil {
+		return out
+	}
+	peers := m.Peers()
+	for _, p := range peers {
 		if p.Connected {
 			out.Peers++
 		}
 	}
-	out.History = c.book().historyStatus()
+	if out.Trouble == "" {
+		out.Trouble, out.Remedy = c.awaits().trouble(peers, time.Now())
+	}
+	return out
+}
+
+// unknown is the status of who is not a member yet.
+func (c *Community) unknown() Status {
+	return Status{ID: c.id, Name: c.daily.Alias, Persona: c.Persona(), Standing: roll.Pending.String(), Presence: c.daily.Presence}
+}
+
+// statusOf is all of a status that the ledger tells.
+func (c *Community) statusOf(l *ledger) Status {
+	out, s := c.unknown(), l.Snapshot()
+	out.Name = s.Final.Name()
+	out.Checkpoint, out.Provisional = checkpointRef(s), len(s.Open)
+	s.own(&out, c.key.Public())
+	out.History = l.historyStatus()
 	n := len(s.Final.Roll().Clerks())
 	f, q := certificate.Quorum(n)
 	out.Clerks = ClerkStatus{Count: n, Quorum: q, Faulty: f}
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()
 	}
-	out.Lapsed = c.book().lapses()
+	out.Lapsed = l.lapses()
 	return out
 }
 
@@ -130,10 +164,25 @@ func (c *Community) Invites() []InviteEntry {
 		return out
 	}
 	for id, i := range s.View.Roll().Invites() {
-		out = append(out, InviteEntry{Invite: id, By: i.By, Uses: i.Uses, Used: i.Used, Expires: *at(i.Expires), Revoked: i.Revoked})
+		e := InviteEntry{Invite: id, By: i.By, Uses: i.Uses, Used: i.Used, Expires: *at(i.Expires), Revoked: i.Revoked}
+		e.State = e.stateAt(max(time.Now().Unix(), s.View.AsOf()))
+		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b InviteEntry) int { return b.Expires.Compare(a.Expires) })
 	return out
+}
+
+// stateAt says whether an invite can still be used, and if not, why.
+func (e InviteEntry) stateAt(unix int64) string {
+	switch {
+	case e.Revoked:
+		return "revoked"
+	case e.Used >= e.Uses:
+		return "used"
+	case e.Expires.Unix() <= unix:
+		return "expired"
+	}
+	return "open"
 }
 
 // RollWhy explains a persona's standing.
@@ -201,25 +250,32 @@ func (c *Community) Proposal(ref string) (Proposal, error) {
 		return Proposal{}, err
 	}
 	out := c.show(s, s.View.Decisions().Poll(id))
-	inner, err := c.store.Get(id)
-	if err != nil {
-		return Proposal{}, storeError(err)
-	}
-	r, err := protocol.Parse(inner)
-	if err != nil {
-		return Proposal{}, err
-	}
-	body, err := protocol.Body[decision.ProposeBody](r)
+	body, err := c.proposed(s.View.Decisions().Poll(id))
 	out.Text = body.Text
+	for i, d := range out.Dissents {
+		r, err := c.recordOf(d.Record)
+		if err != nil {
+			continue // of before the snapshot that this node began with
+		}
+		body, err := protocol.Body[decision.WordsBody](r)
+		if err != nil {
+			continue
+		}
+		out.Dissents[i] = Dissent{Record: d.Record, Author: r.Author(), Text: body.Text}
+		if m := s.View.Roll().Member(r.Author()); m != nil {
+			out.Dissents[i].Name = m.Name
+		}
+	}
 	return out, err
 }
 
 func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	final := s.Final.Decisions().Poll(p.Proposal)
 	out := Proposal{
-		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class, Seats: p.Body.Seats, Act: actWords(p.Body.Act),
+		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class, Seats: p.Body.Seats, Params: p.Body.Params, Act: actWords(p.Body.Act),
 		Phase: string(p.Phase), Final: final != nil, Options: p.Options, Electorate: p.Electorate, Opens: at(p.Opened),
-		Names: s.candidates(p),
+		Names: s.candidates(p), Tie: p.Body.Tie, Rehearsal: p.Body.Rehearsal, Confirms: p.Body.Confirms,
+		Version: p.Version(), Objections: p.Debate.Objections,
 	}
 	if p.Opened != 0 {
 		out.Closes = at(p.Opened + p.Body.Voting)
@@ -227,7 +283,13 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	me := s.Final.Roll().Member(c.Persona())
 	out.MayVote = p.Phase == decision.Voting && me != nil && me.VoiceAt(p.RecordDate)
 	if v, ok := p.Ballots.Get(c.Persona()); ok {
-		out.Voted = string(v.Choice)
+		out.Voted, out.VotedBy = string(v.Choice), v.By
+	}
+	if class, ok := s.View.Charter().Class(p.Body.Class); ok && class.Support != (charter.Support{}) {
+		out.Support = &SupportView{Have: p.Debate.Support, Sponsors: class.Support.Sponsors, Share: class.Support.Share.String()}
+	}
+	for _, d := range p.Debate.Dissents {
+		out.Dissents = append(out.Dissents, Dissent{Record: d})
 	}
 	return out
 }
@@ -243,14 +305,13 @@ func (c *Community) Tally(ref string) (Tally, error) {
 		return Tally{}, err
 	}
 	p := s.View.Decisions().Poll(id)
-	class, _ := s.View.Charter().Class(p.Body.Class)
-	rule := decision.Rule(class)
-	result, err := p.Tally(rule)
+	result, err := s.View.Decisions().Tally(id, s.View.Charter(), s.View.Roll())
 	if err != nil {
 		return Tally{}, err
 	}
 	out := Tally{
-		Proposal: id, Phase: string(p.Phase), Final: p.Result != nil, Electorate: p.Electorate, Counted: result.Counted,
+		Proposal: id, Title: p.Body.Title, Phase: string(p.Phase), Final: p.Result != nil, Electorate: p.Electorate, Counted: result.Counted,
+		Assisted: result.Assisted, Carried: result.Carried, Options: append([]string{}, p.Options...),
 		Refused: p.Refused, Winners: append([]string{}, result.Winners...), Votes: map[string]uint64{}, Rounds: []Round{},
 		Names: s.candidates(p),
 	}
@@ -261,8 +322,10 @@ func (c *Community) Tally(ref string) (Tally, error) {
 		return out, nil
 	}
 	out.Outcome = result.Outcome
-	for _, r := range result.Rounds {
-		out.Rounds = append(out.Rounds, Round{Text: inNames(r, out.Names)})
+	out.Seats, out.Matrix, out.Dropped = SeatsOf(result.Seats), result.Matrix, result.Dropped
+	out.Rounds = RoundsOf(result.Rounds)
+	for i := range out.Rounds {
+		out.Rounds[i].Text = inNames(out.Rounds[i].Text, out.Names)
 	}
 	closing, err := c.book().refAt(p.Result.Height)
 	if err != nil {

@@ -29,7 +29,7 @@ func (c *Community) Why(ref string) (Why, error) {
 	}
 	id, err := protocol.ParseID(ref)
 	if err == nil {
-		if inner, err := c.store.Get(id); err == nil {
+		if inner, err := c.stored(id); err == nil {
 			return c.whyRecord(s, inner)
 		}
 	}

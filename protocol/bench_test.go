@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,7 +58,7 @@ func BenchmarkDecodeShare(b *testing.B) {
 			recs[i] = r
 		}
 		decoded := time.Now()
-		var v verification
+		v := verification{batch: new(identity.Batch)}
 		for i, r := range recs {
 			v.add(i, r)
 		}
@@ -71,6 +73,25 @@ func BenchmarkDecodeShare(b *testing.B) {
 	b.ReportMetric(float64(decoding.Nanoseconds())/per, "decode-ns/record")
 	b.ReportMetric(float64(verifying.Nanoseconds())/per, "verify-ns/record")
 	b.ReportMetric(float64(decoding)/float64(verifying), "decode/verify")
+}
+
+// BenchmarkParseBatch measures what it saves to know the signers' keys, by how
+// many records come together: gossip brings few, sync a thousand.
+func BenchmarkParseBatch(b *testing.B) {
+	inners := benchRecords(b, 1024)
+	for _, n := range []int{1, 4, 16, 1024} {
+		for name, keys := range map[string]*identity.Verifier{"new keys": nil, "known keys": identity.NewVerifier(64)} {
+			b.Run(fmt.Sprintf("%d of %s", n, name), func(b *testing.B) {
+				for at := 0; b.Loop(); at = (at + n) % len(inners) {
+					_, errs := ParseBatch(keys, inners[at:at+n])
+					if err := errors.Join(errs...); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/record")
+			})
+		}
+	}
 }
 
 // mapPayload is a payload as the CBOR library would read it into a struct.

@@ -40,6 +40,15 @@ const (
 	Anchor       Kind = "anchor"
 	Countersign  Kind = "countersign"
 	Propose      Kind = "propose"
+	Revise       Kind = "revise"
+	Withdraw     Kind = "withdraw"
+	Support      Kind = "support"
+	Contest      Kind = "contest"
+	Dissent      Kind = "dissent"
+	Delegate     Kind = "delegate"
+	Comment      Kind = "comment"
+	Trustee      Kind = "trustee"
+	Open         Kind = "open"
 	Ballot       Kind = "ballot"
 )
 
@@ -72,6 +81,15 @@ var kinds = map[Kind]rule{
 	Anchor:       {Control, bigPayload, false},
 	Countersign:  {Control, bigPayload, false},
 	Propose:      {Control, bigPayload, false},
+	Revise:       {Control, bigPayload, false},
+	Withdraw:     {Control, 2 << 10, false},
+	Support:      {Control, 2 << 10, false},
+	Contest:      {Control, 4 << 10, false},
+	Dissent:      {Control, 4 << 10, false},
+	Delegate:     {Control, 2 << 10, false},
+	Comment:      {Bulk, defaultPayload, false},
+	Trustee:      {Control, defaultPayload, false},
+	Open:         {Control, defaultPayload, false},
 	Ballot:       {Bulk, bigPayload, false},
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
@@ -53,7 +54,25 @@ type Record struct {
 	inner   []byte
 	payload []byte
 	sigs    []byte
+	memo    atomic.Pointer[memo]
 }
+
+// A memo is what somebody found out about a record.
+type memo struct{ key, value any }
+
+// Recall is what [Record.Remember] kept under a key, nil if it kept nothing or
+// something else since.
+func (r *Record) Recall(key any) any {
+	if m := r.memo.Load(); m != nil && m.key == key {
+		return m.value
+	}
+	return nil
+}
+
+// Remember keeps the value of a pure function of the record, which costs much, as
+// long as the record is there. The key is comparable and names the function with
+// its other arguments.
+func (r *Record) Remember(key, value any) { r.memo.Store(&memo{key, value}) }
 
 // ID is the SHA-256 of the payload.
 func (r *Record) ID() ID { return r.id }
@@ -160,19 +179,28 @@ func sign(h Header, body []byte, carried []*Record, signers []identity.Signer) (
 // Parse reads a record from its inner form and verifies it. The record keeps
 // and shares b, which must not be changed afterwards.
 func Parse(b []byte) (*Record, error) {
-	recs, errs := ParseBatch([][]byte{b})
+	recs, errs := ParseBatch(nil, [][]byte{b})
 	return recs[0], errs[0]
 }
 
 // ParseBatch reads and verifies many records at once, several times faster
 // than one by one and with the same verdicts. For each input either the record
-// or the error is nil.
-func ParseBatch(inners [][]byte) ([]*Record, []error) {
+// or the error is nil. keys remembers the signers' for the next time; nil: nobody
+// does.
+func ParseBatch(keys *identity.Verifier, inners [][]byte) ([]*Record, []error) {
 	recs, errs := make([]*Record, len(inners)), make([]error, len(inners))
-	var v verification
+	v := verification{batch: keys.Batch()}
+	signatures := 0
 	for i, b := range inners {
 		if recs[i], errs[i] = decodeInner(b, 0); errs[i] == nil {
-			v.add(i, recs[i])
+			signatures += recs[i].signatures()
+		}
+	}
+	v.batch.Expect(signatures)
+	v.owner = make([]int, 0, signatures)
+	for i, r := range recs {
+		if r != nil {
+			v.add(i, r)
 		}
 	}
 	for _, i := range v.failed() {
@@ -184,10 +212,19 @@ func ParseBatch(inners [][]byte) ([]*Record, []error) {
 	return recs, errs
 }
 
+// signatures is how many a record has, with those of what it carries.
+func (r *Record) signatures() (n int) {
+	n = len(r.sigs) / signatureSize
+	for _, c := range r.carried {
+		n += c.signatures()
+	}
+	return n
+}
+
 // verification collects signatures of many records and remembers whose they
 // are.
 type verification struct {
-	batch identity.Batch
+	batch *identity.Batch
 	owner []int
 }
 

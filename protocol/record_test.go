@@ -273,7 +273,7 @@ func TestBatchEqualsSingle(t *testing.T) {
 					inners = append(inners, good[rng.IntN(len(good))])
 				}
 			}
-			recs, errs := protocol.ParseBatch(inners)
+			recs, errs := protocol.ParseBatch(nil, inners)
 			if len(recs) != size || len(errs) != size {
 				t.Fatalf("%d records and %d errors for %d", len(recs), len(errs), size)
 			}

@@ -1,11 +1,9 @@
 package store
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -66,17 +64,20 @@ func (s *Store) Commit(b Batch) (err error) {
 	txns := s.transactions(p)
 	tight, err := s.makeRoom(txns)
 	if err != nil {
+		s.refused(err)
 		return wrap("storing", err)
 	}
 	for _, t := range txns {
 		if err := s.write(t); err != nil {
 			s.broken = noSpace(err)
+			s.refused(s.broken)
 			return wrap("storing", s.broken)
 		}
 	}
-	s.ix.add(p.places)
+	s.ix.add(p.packs...)
 	p.publish(&s.meta)
-	s.record(uint64(len(p.places)), b.Checkpoint != nil || b.above != nil)
+	s.record(p.added, b.Checkpoint != nil || b.above != nil)
+	s.took()
 	if tight {
 		s.settle()
 	}
@@ -85,7 +86,7 @@ func (s *Store) Commit(b Batch) (err error) {
 
 // transactions lays a plan out in Badger transactions.
 func (s *Store) transactions(p *plan) [][]row {
-	txns := s.finish(s.pack(p.rows), p.last)
+	txns := s.finish(s.divide(p.rows), p.last)
 	if len(txns) < 2 {
 		return txns
 	}
@@ -93,7 +94,7 @@ func (s *Store) transactions(p *plan) [][]row {
 	// note: Open undoes a batch that still has one.
 	head := row{[]byte{rowIntent}, be64(s.ix.head.Load())}
 	last := slices.Concat(p.last, []row{{key: []byte{rowIntent}}})
-	return s.finish(s.pack(slices.Concat([]row{head}, p.rows)), last)
+	return s.finish(s.divide(slices.Concat([]row{head}, p.rows)), last)
 }
 
 // record notes the commit in the inventory. The commit itself is durable, so a
@@ -125,10 +126,11 @@ func checkItems(items []Item) error {
 
 // plan is what a batch changes.
 type plan struct {
-	rows   []row // in any number of transactions
-	last   []row // in the last one, together
-	places []place
-	meta   *metaChange
+	rows  []row // in any number of transactions
+	last  []row // in the last one, together
+	packs [][]place
+	added uint64 // records in packs
+	meta  *metaChange
 }
 
 func (p *plan) empty() bool { return len(p.rows) == 0 && len(p.last) == 0 }
@@ -144,36 +146,48 @@ func (p *plan) publish(m *meta) {
 func (s *Store) plan(b Batch) (*plan, error) {
 	p := new(plan)
 	next := s.ix.head.Load()
+	if next+uint64(len(b.Items)) >= maxLog {
+		return nil, fmt.Errorf("store: %d records: %w", next, ErrTooLarge)
+	}
+	m := s.rows.tagger()
 	seen := make(map[protocol.ID]struct{}, len(b.Items))
+	healed := map[uint64]map[uint64]slot{} // by pack, then by record
+	places, inners := make([]place, 0, len(b.Items)), make([][]byte, 0, len(b.Items))
 	for _, it := range b.Items {
 		if _, dup := seen[it.ID]; dup {
 			continue
 		}
 		seen[it.ID] = struct{}{}
-		if s.ix.maybe(it.ID) {
-			at, state, err := s.find(it.ID)
-			if err != nil {
-				return nil, err
+		at, state, err := s.find(it.ID)
+		switch {
+		case err != nil:
+			return nil, err
+		case state == lost:
+			start := s.ix.packOf(at.seq)
+			if healed[start] == nil {
+				healed[start] = map[uint64]slot{}
 			}
-			if state == lost {
-				r := s.rows.recordRows(at, it.Inner)
-				p.rows = append(p.rows, r[:]...)
-			}
-			if state != absent {
-				continue
-			}
+			healed[start][at.seq] = m.recordSlot(at, it.Inner)
+		case state == absent:
+			places = append(places, place{id: it.ID, set: it.Set, seq: next})
+			inners = append(inners, it.Inner)
+			next++
 		}
-		at := place{id: it.ID, set: it.Set, seq: next}
-		next++
-		r := s.rows.recordRows(at, it.Inner)
-		p.rows = append(p.rows, r[:]...)
-		p.places = append(p.places, at)
 	}
+	for _, start := range slices.Sorted(maps.Keys(healed)) {
+		r, err := s.repack(start, healed[start])
+		if err != nil {
+			return nil, err
+		}
+		p.rows = append(p.rows, r)
+	}
+	rows, parts := m.packs(places, inners)
+	p.rows, p.packs, p.added = append(p.rows, rows...), parts, uint64(len(places))
 	return p, s.planMeta(b, p)
 }
 
-// pack groups rows into transactions Badger accepts, keeping their order.
-func (s *Store) pack(rows []row) [][]row {
+// divide groups rows into transactions Badger accepts, keeping their order.
+func (s *Store) divide(rows []row) [][]row {
 	maxBytes, maxRows := txnLimit(s.db)
 	var txns [][]row
 	var size int64
@@ -198,7 +212,7 @@ func (s *Store) finish(txns [][]row, last []row) [][]row {
 		return txns
 	}
 	if len(txns) > 0 {
-		if joined := slices.Concat(txns[len(txns)-1], last); len(s.pack(joined)) == 1 {
+		if joined := slices.Concat(txns[len(txns)-1], last); len(s.divide(joined)) == 1 {
 			txns[len(txns)-1] = joined
 			return txns
 		}
@@ -233,53 +247,43 @@ const (
 	lost // listed in the log, but not readable
 )
 
-// find tells a record that was never held from one that was lost.
+// find tells a record that was never held from one that was lost. Nothing is
+// read for one that was never held.
 func (s *Store) find(id protocol.ID) (place, presence, error) {
-	v, err := s.read(key(rowRecord, id[:]))
-	if err == nil {
-		p, _, err := s.rows.readRecord(id, v)
-		complete := p.seq < s.ix.head.Load()
+	for _, seq := range s.ix.candidates(id) {
+		at, _, err := s.recordAt(seq, nil)
 		switch {
-		case err == nil && complete:
-			return p, held, nil
-		case err == nil:
-			return p, absent, nil // of a batch not yet complete
-		case errors.Is(err, errPruned) && complete:
-			return p, lost, nil
+		case err == nil && at.id == id:
+			return at, held, nil
+		case errors.Is(err, errPruned) && at.id == id:
+			return at, lost, nil
+		case err == nil || errors.Is(err, errPruned):
+			continue // another with the same hash
+		case !errors.Is(err, errRow) && !isDamaged(err):
+			return place{}, absent, wrap("reading", err)
 		}
-	} else if !errors.Is(err, ErrNotFound) && !isDamaged(err) {
-		return place{}, absent, wrap("reading", err)
-	}
-	return s.findInLog(id)
-}
-
-// findInLog is the slow, certain answer; only a lost record or a rare false hit
-// of the filter needs it.
-func (s *Store) findInLog(id protocol.ID) (at place, state presence, err error) {
-	c := s.openCursor([]byte{rowLog}, nil)
-	defer c.close()
-	for head, seq := s.ix.head.Load(), uint64(0); seq < head; seq++ {
-		k, v, err := c.next()
+		at, err = s.listed(seq)
 		if err != nil {
 			return place{}, absent, err
 		}
-		if len(v) == 64+macSize && !bytes.Equal(v[:32], id[:]) && seqOf(k) == seq {
-			continue
+		if at.id == id {
+			return at, lost, nil
 		}
-		p, err := s.rows.readLog(k, v)
-		if err != nil || p.seq != seq {
-			return place{}, absent, damaged("log entry %d is missing or unreadable", seq)
-		}
-		return p, lost, nil
 	}
 	return place{}, absent, nil
 }
 
-func seqOf(logKey []byte) uint64 {
-	if len(logKey) != 9 {
-		return math.MaxUint64
+// listed is what the log says of a record.
+func (s *Store) listed(seq uint64) (place, error) {
+	start := s.ix.packOf(seq)
+	places, err := s.list(start)
+	if err != nil {
+		return place{}, err
 	}
-	return binary.BigEndian.Uint64(logKey[1:])
+	if seq-start >= uint64(len(places)) {
+		return place{}, damaged("log entry %d is missing", seq)
+	}
+	return places[seq-start], nil
 }
 
 func isDamaged(err error) bool {

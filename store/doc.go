@@ -2,10 +2,11 @@
 // on disk, so that nothing acknowledged is ever lost in silence.
 //
 // A [Store] is one directory with one 32-byte key. Records are kept as the
-// bytes received (the inner form: payload and signatures), keyed by their id,
-// listed by set (the control plane or one subject, SPEC §6.2) and in order of
-// arrival (the log). Arrival order is the caller's promise that parents precede
-// children; the store only preserves it.
+// bytes received (the inner form: payload and signatures), in order of arrival
+// (the log), and found by their id and by set (the control plane or one subject,
+// SPEC §6.2). Those that come together are stored together, in packs. Arrival
+// order is the caller's promise that parents precede children; the store only
+// preserves it.
 //
 // # What is promised
 //
@@ -14,7 +15,7 @@
 //   - Atomic: a [Batch] of any size is stored whole or not at all.
 //   - Never a silent loss: Badger, below, encrypts without authenticating and
 //     may open a file with one flipped byte as an empty table. So every record
-//     read is hashed against its id; every index row carries a MAC; and a small
+//     read is hashed against its id and has a MAC; so has the log; and a small
 //     inventory file, MACed under the store's key, states how many records there
 //     are and the rolling hash of their ids. A record that is listed but cannot
 //     be read is a [DamagedError], never [ErrNotFound].

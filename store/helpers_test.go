@@ -112,3 +112,23 @@ func holds(t testing.TB, s *Store, want []Item) {
 		}
 	}
 }
+
+// exchanged are the rows of a pack and its list in which two records have
+// changed places.
+func exchanged(t testing.TB, s *Store, a, b uint64) []row {
+	t.Helper()
+	start := s.ix.packOf(a)
+	places, err := s.list(start)
+	must(t, err)
+	inners := make([][]byte, len(places))
+	for i, p := range places {
+		inners[i], err = s.Get(p.id)
+		must(t, err)
+	}
+	inners[a-start], inners[b-start] = inners[b-start], inners[a-start]
+	x, y := places[a-start], places[b-start]
+	x.seq, y.seq = b, a
+	places[a-start], places[b-start] = y, x
+	rows, _ := s.rows.tagger().packs(places, inners)
+	return rows
+}

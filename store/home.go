@@ -27,8 +27,11 @@ type home struct {
 }
 
 // sealEvery bounds, in records, what a power loss may take from the inventory's
-// reach (the records themselves are durable).
-const sealEvery = 1000
+// reach (the records themselves are durable): so many, or this part of all.
+const (
+	sealEvery = 1000
+	sealPart  = 32
+)
 
 // enterDir makes and locks the directory.
 func enterDir(cfg Config) (*home, error) {
@@ -100,7 +103,7 @@ func (h *home) seal(v inventory) error {
 // due.
 func (h *home) note(v inventory, n uint64, durably bool) error {
 	h.fresh += n
-	if durably || h.fresh >= sealEvery {
+	if durably || h.fresh >= max(sealEvery, v.count/sealPart) {
 		h.tighten()
 		return h.seal(v)
 	}

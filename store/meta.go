@@ -117,7 +117,7 @@ func (s *Store) planMeta(b Batch, p *plan) error {
 	for _, r := range p.last {
 		size += len(r.key) + len(r.value)
 	}
-	if size > MaxValue+1024 {
+	if size > s.together() {
 		return fmt.Errorf("store: certificate and private values of one batch: %d bytes: %w", size, ErrTooLarge)
 	}
 	p.meta = c
@@ -284,16 +284,6 @@ func (s *Store) Checkpoint(height uint64) (Certificate, error) {
 	return s.certificate(height)
 }
 
-// LatestCheckpoint returns the certificate of the greatest height.
-func (s *Store) LatestCheckpoint() (Certificate, error) {
-	s.meta.mu.RLock()
-	defer s.meta.mu.RUnlock()
-	if len(s.meta.heights) == 0 {
-		return Certificate{}, ErrNotFound
-	}
-	return s.certificate(s.meta.heights[len(s.meta.heights)-1])
-}
-
 func (s *Store) certificate(height uint64) (Certificate, error) {
 	if err := s.life.enter(); err != nil {
 		return Certificate{}, wrap("reading", err)
@@ -341,6 +331,30 @@ func (s *Store) Chunk(id protocol.ID) (chunk []byte, err error) {
 		return nil, damaged("chunk %s does not match its hash", id)
 	}
 	return chunk, nil
+}
+
+// together is how large a certificate and private values of one batch may be: one
+// transaction takes them.
+func (s *Store) together() int {
+	maxBytes, _ := txnLimit(s.db)
+	return max(MaxValue+1024, int(maxBytes)*3/4)
+}
+
+// PutPrivates stores values as PutPrivate does, and deletes those that are nil:
+// in order of their keys, many at a time, and not all or none of them.
+func (s *Store) PutPrivates(values map[string][]byte) error {
+	batch, size := map[string][]byte{}, 0
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		cost := len(k) + len(values[k]) + 64
+		if size+cost > s.together()-1024 && size > 0 {
+			if err := s.Commit(Batch{Private: batch}); err != nil {
+				return err
+			}
+			batch, size = map[string][]byte{}, 0
+		}
+		batch[k], size = values[k], size+cost
+	}
+	return s.Commit(Batch{Private: batch})
 }
 
 // PutPrivate stores a value of the node's own, at most MaxValue bytes under a

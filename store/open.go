@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -189,24 +188,22 @@ func (s *Store) loadLog(want inventory) error {
 	if want.count == 0 && s.ix.roll != want.roll {
 		return damaged("the inventory contradicts itself")
 	}
-	var ps []place
-	flush := func() { s.ix.add(ps); ps = ps[:0] }
 	next := uint64(0)
+	m := s.rows.tagger()
 	err := s.scan([]byte{rowLog}, nil, func(k, v []byte) error {
-		p, err := s.rows.readLog(k, v)
-		if err != nil || p.seq != next {
+		places, err := m.readList(k, v)
+		if err != nil || places[0].seq != next {
 			return damaged("log entry %d is missing or unreadable", next)
 		}
-		next++
-		if ps = append(ps, p); len(ps) == 1024 || next == want.count {
-			flush()
-		}
-		if next == want.count && s.ix.roll != want.roll {
+		s.ix.add(places)
+		before := next
+		next += uint64(len(places))
+		// A batch is whole packs, and the inventory is of whole batches.
+		if before < want.count && next >= want.count && (next > want.count || s.ix.roll != want.roll) {
 			return damaged("the log differs from the inventory within its first %d entries", next)
 		}
 		return nil
 	})
-	flush()
 	if err == nil && next < want.count {
 		err = damaged("%d of %d records are missing from the log", want.count-next, want.count)
 	}
@@ -229,19 +226,17 @@ func (s *Store) undo() error {
 		return damaged("the note of an unfinished batch is unreadable")
 	}
 	var rows []row
-	err = s.scan([]byte{rowLog}, key(rowLog, start), func(k, v []byte) error {
-		p, err := s.rows.readLog(k, v)
+	for _, kind := range []byte{rowLog, rowPack} {
+		err = s.scan([]byte{kind}, key(kind, start), func(k, _ []byte) error {
+			rows = append(rows, row{key: bytes.Clone(k)})
+			return nil
+		})
 		if err != nil {
-			return damaged("log entry %d is unreadable", binary.BigEndian.Uint64(k[1:]))
+			return err
 		}
-		rows = append(rows, row{key: key(rowRecord, p.id[:])}, row{key: key(rowSet, p.set[:], p.id[:])}, row{key: bytes.Clone(k)})
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	// The note goes last: a crash here repeats the work.
-	for _, txn := range s.pack(append(rows, row{key: []byte{rowIntent}})) {
+	for _, txn := range s.divide(append(rows, row{key: []byte{rowIntent}})) {
 		if err := s.write(txn); err != nil {
 			return err
 		}

@@ -26,6 +26,12 @@ func checkClock(now time.Time) error {
 	return nil
 }
 
+// levelSize is how much the first level below the newest tables may hold before
+// there is another below it. Badger writes a row anew in each level that it comes
+// to: with its own ten megabytes, a million records were written four times. What
+// it merges at once it holds twice meanwhile, see compactionReserve.
+const levelSize = 256 * mib
+
 func badgerOptions(dir string, k keys, z sizes, log *slog.Logger) badger.Options {
 	o := badger.DefaultOptions(dir).
 		WithSyncWrites(true).
@@ -34,10 +40,11 @@ func badgerOptions(dir string, k keys, z sizes, log *slog.Logger) badger.Options
 		WithMetricsEnabled(false).
 		WithNumVersionsToKeep(1).
 		WithMemTableSize(z.memtable).
-		WithBaseTableSize(min(2*mib, z.memtable)).
+		WithBaseTableSize(z.memtable).
+		WithBaseLevelSize(levelSize).
 		WithNumMemtables(2).
-		WithNumLevelZeroTables(4).
-		WithNumLevelZeroTablesStall(8).
+		WithNumLevelZeroTables(12).
+		WithNumLevelZeroTablesStall(24).
 		WithNumCompactors(2).
 		WithNumGoroutines(1).
 		WithBlockCacheSize(mib).

@@ -1,15 +1,12 @@
 package store
 
 import (
-	"crypto/hmac"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
 )
-
-// errPruned says that a record's bytes were given up. To readers it is absent.
-var errPruned = fmt.Errorf("its bytes were pruned: %w", ErrNotFound)
 
 // Prune gives up the bytes of records. The log and the sets go on to list them,
 // and an [Store.Append] of one brings its bytes back; readers find them absent.
@@ -26,47 +23,36 @@ func (s *Store) Prune(ids []protocol.ID) (n int, size int64, err error) {
 	if s.broken != nil {
 		return 0, 0, wrap("pruning: reopen the store after", s.broken)
 	}
-	var rows []row
+	gone := map[uint64]map[uint64]slot{} // by pack, then by record
+	m := s.rows.tagger()
+	sizes := map[uint64]int64{} // by pack
 	for _, id := range ids {
-		v, err := s.read(key(rowRecord, id[:]))
-		if errors.Is(err, ErrNotFound) {
-			continue
+		for _, seq := range s.ix.candidates(id) {
+			start := s.ix.packOf(seq)
+			at, inner, err := s.recordAt(seq, nil)
+			if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errRow) && !isDamaged(err) {
+				return 0, 0, wrap("pruning", err)
+			}
+			if err != nil || at.id != id || gone[start][seq].kind != 0 {
+				continue // pruned already, damaged, another's, or named twice
+			}
+			if gone[start] == nil {
+				gone[start] = map[uint64]slot{}
+			}
+			gone[start][seq] = m.prunedSlot(at)
+			sizes[start] += int64(len(inner))
 		}
-		if err != nil {
-			return 0, 0, wrap("pruning", err)
-		}
-		p, _, err := s.rows.readRecord(id, v)
-		if err != nil || p.seq >= s.ix.head.Load() {
-			continue // pruned already, damaged, or of a batch not yet complete
-		}
-		rows = append(rows, row{key(rowRecord, id[:]), s.rows.tombstone(p)})
-		size += int64(len(v) - placeSize)
 	}
-	for _, t := range s.pack(rows) {
-		if err := s.write(t); err != nil {
+	for _, start := range slices.Sorted(maps.Keys(gone)) {
+		r, err := s.repack(start, gone[start])
+		if err != nil {
+			return n, size, err
+		}
+		if err := s.write([]row{r}); err != nil {
 			s.broken = noSpace(err)
 			return n, size, wrap("pruning", s.broken)
 		}
-		n += len(t)
+		n, size = n+len(gone[start]), size+sizes[start]
 	}
 	return n, size, nil
-}
-
-// tombstone is what an r row holds after its record's bytes were pruned.
-func (m rowMAC) tombstone(p place) []byte {
-	tag := m.pruned(p)
-	v := append(append(make([]byte, 0, placeSize), p.set[:]...), be64(p.seq)...)
-	return append(v, tag[:]...)
-}
-
-func (m rowMAC) pruned(p place) [macSize]byte {
-	return m.sum([]byte{rowRecord}, p.id[:], p.set[:], be64(p.seq), []byte("pruned"))
-}
-
-// readTombstone is errPruned if the row is a tombstone, else errRow.
-func (m rowMAC) readTombstone(p place, tag []byte) error {
-	if want := m.pruned(p); !hmac.Equal(tag, want[:]) {
-		return errRow
-	}
-	return errPruned
 }

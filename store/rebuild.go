@@ -109,12 +109,12 @@ func (sv *salvage) into(cfg Config, want inventory, known bool, r *Report) (err 
 		return err
 	}
 	r.Records = s.Len()
-	for id := range sv.listed {
+	for id := range sv.listed() {
 		_, held := sv.records[id]
 		switch {
 		case sv.pruned[id] > sv.records[id].version:
 			r.Pruned++
-		case !held && sv.gone[id] == 0:
+		case !held:
 			r.Damaged = append(r.Damaged, id)
 		}
 	}
@@ -134,15 +134,18 @@ func (sv *salvage) moveRecords(s *Store) error {
 		items, size = items[:0], 0
 		return err
 	}
+	var last found
+	var pk pack
+	m := sv.rows.tagger()
 	for _, f := range sv.order() {
-		v, ok := sv.read(f.where, key(rowRecord, f.id[:]))
-		if !ok {
-			delete(sv.records, f.id) // it verified a moment ago: the disk is failing
-			continue
+		if f.where != last.where || f.start != last.start || pk.len() == 0 {
+			v, _ := sv.read(f.where, key(rowPack, be64(f.start)))
+			pk, _ = parsePack(f.start, v)
+			last = f
 		}
-		_, inner, err := sv.rows.readRecord(f.id, v)
-		if err != nil {
-			delete(sv.records, f.id)
+		at, inner, err := m.read(pk, int(f.seq-f.start))
+		if err != nil || at.id != f.id {
+			delete(sv.records, f.id) // it verified a moment ago: the disk is failing
 			continue
 		}
 		items = append(items, Item{ID: f.id, Set: f.set, Inner: inner})

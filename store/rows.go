@@ -5,18 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash"
+	"math"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
 // Rows of Badger, by the first byte of their key. seq and height are 8 bytes,
-// big-endian; a MAC is of the row's kind, key and value, and an s row's is the l
-// row's.
+// big-endian; a MAC is of the row's kind, key and value.
 //
-//	r id        set ‖ seq ‖ MAC ‖ inner  a record; of a pruned one there is no inner
-//	s set id    seq ‖ MAC             the records of a set, in id order
-//	l seq       id ‖ set ‖ MAC        the log
+//	b seq       the records seq, seq+1, …: a pack (pack.go)
+//	l seq       their ids and sets ‖ MAC: the log
 //	c height    SHA-256(d row) ‖ MAC  a certificate's existence
 //	d height    n ‖ n chunk hashes ‖ certificate
 //	k hash      a chunk
@@ -24,8 +24,7 @@ import (
 //	v           ops ‖ digest ‖ MAC    number of changes to c and p rows, and their digest
 //	i           seq                   a batch of several transactions that starts at seq is unfinished
 const (
-	rowRecord  = 'r'
-	rowSet     = 's'
+	rowPack    = 'b'
 	rowLog     = 'l'
 	rowCert    = 'c'
 	rowBody    = 'd'
@@ -34,43 +33,46 @@ const (
 	rowVersion = 'v'
 	rowIntent  = 'i'
 
-	macSize   = 16
-	placeSize = 32 + 8 + macSize
+	macSize = 16
 )
 
 // rowMAC authenticates rows: Badger's cipher doesn't.
 type rowMAC struct{ key []byte }
 
-func (m rowMAC) sum(parts ...[]byte) (tag [macSize]byte) {
-	h := hmac.New(sha256.New, m.key)
-	var n [4]byte
-	for _, p := range parts {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		h.Write(n[:])
-		h.Write(p)
-	}
-	copy(tag[:], h.Sum(nil))
-	return tag
+// A tagger makes and checks MACs, one after another. One goroutine uses it.
+type tagger struct {
+	h   hash.Hash
+	buf []byte
 }
+
+func (m rowMAC) tagger() *tagger { return &tagger{h: hmac.New(sha256.New, m.key)} }
+
+func (m rowMAC) sum(parts ...[]byte) [macSize]byte { return m.tagger().sum(parts...) }
 
 func (m rowMAC) check(tag []byte, parts ...[]byte) bool {
 	want := m.sum(parts...)
 	return hmac.Equal(tag, want[:])
 }
 
-// A place is where a record belongs.
-type place struct {
-	id, set protocol.ID
-	seq     uint64
+func (m *tagger) sum(parts ...[]byte) (tag [macSize]byte) {
+	m.h.Reset()
+	m.buf = m.buf[:0]
+	for _, p := range parts {
+		m.buf = append(binary.BigEndian.AppendUint32(m.buf, uint32(len(p))), p...)
+	}
+	m.h.Write(m.buf) // at once: small writes cost more than the copy
+	m.buf = m.h.Sum(m.buf[:0])
+	copy(tag[:], m.buf)
+	return tag
 }
 
-func (m rowMAC) place(p place) [macSize]byte {
-	return m.sum([]byte{rowLog}, p.id[:], p.set[:], be64(p.seq))
+// record covers a record's place and its signatures, which the id does not.
+func (m *tagger) record(p place, signatures []byte) [macSize]byte {
+	return m.sum([]byte{rowPack}, p.id[:], p.set[:], be64(p.seq), signatures)
 }
 
-// record also covers the signatures, which the id does not.
-func (m rowMAC) record(p place, signatures []byte) [macSize]byte {
-	return m.sum([]byte{rowRecord}, p.id[:], p.set[:], be64(p.seq), signatures)
+func (m *tagger) pruned(p place) [macSize]byte {
+	return m.sum([]byte{rowPack}, p.id[:], p.set[:], be64(p.seq), []byte("pruned"))
 }
 
 func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -87,63 +89,16 @@ func key(kind byte, parts ...[]byte) []byte {
 // row is one Badger entry to write; a nil value deletes.
 type row struct{ key, value []byte }
 
-// recordRows are the three rows of a record whose inner form was checked.
-func (m rowMAC) recordRows(p place, inner []byte) [3]row {
-	_, signatures, _ := splitInner(inner)
-	tag, own, seq := m.place(p), m.record(p, signatures), be64(p.seq)
-	rec := make([]byte, 0, placeSize+len(inner))
-	rec = append(append(append(append(rec, p.set[:]...), seq...), own[:]...), inner...)
-	ent := append(append(append(make([]byte, 0, 80), p.id[:]...), p.set[:]...), tag[:]...)
-	return [3]row{
-		{key(rowRecord, p.id[:]), rec},
-		{key(rowSet, p.set[:], p.id[:]), append(seq, tag[:]...)},
-		{key(rowLog, be64(p.seq)), ent},
-	}
-}
-
 var errRow = errors.New("row damaged")
 
-// readRecord checks an r row and returns its place and the record's bytes,
-// which share the row's memory. Of a pruned one the error is errPruned.
-func (m rowMAC) readRecord(id protocol.ID, v []byte) (p place, inner []byte, err error) {
-	if len(v) < placeSize {
-		return p, nil, errRow
-	}
-	p = place{id: id, set: protocol.ID(v[:32]), seq: binary.BigEndian.Uint64(v[32:40])}
-	if len(v) == placeSize {
-		return p, nil, m.readTombstone(p, v[40:])
-	}
-	inner = v[placeSize:]
-	payload, signatures, err := splitInner(inner)
-	if err != nil || protocol.Sum(payload) != id {
-		return p, nil, errRow
-	}
-	if tag := m.record(p, signatures); !hmac.Equal(tag[:], v[40:placeSize]) {
-		return p, nil, errRow
-	}
-	return p, inner, nil
-}
+const noSeq = math.MaxUint64
 
-func (m rowMAC) readLog(k, v []byte) (p place, err error) {
-	if len(k) != 9 || len(v) != 64+macSize {
-		return p, errRow
+// seqOf is the number in the key of a pack or of its list, noSeq if there is none.
+func seqOf(k []byte) uint64 {
+	if len(k) != 9 {
+		return noSeq
 	}
-	p = place{id: protocol.ID(v[:32]), set: protocol.ID(v[32:64]), seq: binary.BigEndian.Uint64(k[1:])}
-	if tag := m.place(p); !hmac.Equal(tag[:], v[64:]) {
-		return p, errRow
-	}
-	return p, nil
-}
-
-func (m rowMAC) readSet(k, v []byte) (p place, err error) {
-	if len(k) != 65 || len(v) != 8+macSize {
-		return p, errRow
-	}
-	p = place{set: protocol.ID(k[1:33]), id: protocol.ID(k[33:]), seq: binary.BigEndian.Uint64(v)}
-	if tag := m.place(p); !hmac.Equal(tag[:], v[8:]) {
-		return p, errRow
-	}
-	return p, nil
+	return binary.BigEndian.Uint64(k[1:])
 }
 
 // splitInner takes a record's inner form apart: a canonical CBOR array of two

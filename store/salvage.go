@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,9 +26,9 @@ type salvage struct {
 	intent  stored
 
 	records map[protocol.ID]found
-	gone    map[protocol.ID]uint64      // deleted at this version
+	gone    map[uint64]uint64           // packs and lists deleted at this version, by first record
 	pruned  map[protocol.ID]uint64      // bytes given up at this version
-	listed  map[protocol.ID]struct{}    // by the log
+	lists   map[uint64]list             // newest, by first record
 	private map[string]stored           // newest
 	certs   map[uint64]stored           // c rows
 	bodies  map[uint64]map[string]where // d rows, by SHA-256
@@ -48,14 +49,21 @@ type where struct{ source, at int }
 type found struct {
 	place
 	where
+	start   uint64 // first record of its pack
+	version uint64
+}
+
+// A list is what the log says of a pack.
+type list struct {
+	ids     []protocol.ID
 	version uint64
 }
 
 func newSalvage(h *home) *salvage {
 	return &salvage{
 		rows: rowMAC{h.keys.rows}, keys: make(map[uint64][]byte),
-		records: make(map[protocol.ID]found), gone: make(map[protocol.ID]uint64), pruned: make(map[protocol.ID]uint64),
-		listed: make(map[protocol.ID]struct{}), private: make(map[string]stored),
+		records: make(map[protocol.ID]found), gone: make(map[uint64]uint64), pruned: make(map[protocol.ID]uint64),
+		lists: make(map[uint64]list), private: make(map[string]stored),
 		certs: make(map[uint64]stored), bodies: make(map[uint64]map[string]where),
 		chunks: make(map[protocol.ID]where),
 	}
@@ -127,12 +135,8 @@ func (s *salvage) source(path string) (source, error) {
 // newest of a complete transaction holds.
 func (s *salvage) visit(at where, r stored, whole bool) {
 	switch r.key[0] {
-	case rowRecord:
-		s.visitRecord(at, r)
-	case rowLog:
-		if p, err := s.rows.readLog(r.key, r.value); err == nil && !r.deleted {
-			s.listed[p.id] = struct{}{}
-		}
+	case rowPack, rowLog:
+		s.visitPack(at, r)
 	case rowChunk:
 		if id := protocol.Sum(r.value); !r.deleted && string(id[:]) == string(r.key[1:]) {
 			s.chunks[id] = at
@@ -152,22 +156,62 @@ func (s *salvage) visit(at where, r stored, whole bool) {
 	}
 }
 
-func (s *salvage) visitRecord(at where, r stored) {
-	if len(r.key) != 33 {
+func (s *salvage) visitPack(at where, r stored) {
+	start := seqOf(r.key)
+	m := s.rows.tagger()
+	switch {
+	case start == noSeq:
+	case r.deleted:
+		s.gone[start] = max(s.gone[start], r.version)
+	case r.key[0] == rowLog:
+		places, err := m.readList(r.key, r.value)
+		if old := s.lists[start]; err != nil || old.ids != nil && old.version >= r.version {
+			return
+		}
+		l := list{version: r.version}
+		for _, p := range places {
+			l.ids = append(l.ids, p.id)
+		}
+		s.lists[start] = l
+	default:
+		s.visitRecords(m, at, start, r)
+	}
+}
+
+func (s *salvage) visitRecords(m *tagger, at where, start uint64, r stored) {
+	pk, err := parsePack(start, r.value)
+	if err != nil {
 		return
 	}
-	id := protocol.ID(r.key[1:])
-	if r.deleted {
-		s.gone[id] = max(s.gone[id], r.version)
-		return
+	for i := range pk.len() {
+		p, _, err := m.read(pk, i)
+		if errors.Is(err, errPruned) {
+			s.pruned[p.id] = max(s.pruned[p.id], r.version)
+		}
+		if old, ok := s.records[p.id]; err == nil && (!ok || old.version < r.version) {
+			s.records[p.id] = found{p, at, start, r.version}
+		}
 	}
-	p, _, err := s.rows.readRecord(id, r.value)
-	if errors.Is(err, errPruned) {
-		s.pruned[id] = max(s.pruned[id], r.version)
+}
+
+// listed are the ids that the log lists, but for what is unfinished or undone.
+func (s *salvage) listed() iter.Seq[protocol.ID] {
+	return func(yield func(protocol.ID) bool) {
+		for start, l := range s.lists {
+			if l.version <= s.gone[start] || s.unfinished(start) {
+				continue
+			}
+			for _, id := range l.ids {
+				if !yield(id) {
+					return
+				}
+			}
+		}
 	}
-	if old, ok := s.records[id]; err == nil && (!ok || old.version < r.version) {
-		s.records[id] = found{p, at, r.version}
-	}
+}
+
+func (s *salvage) unfinished(seq uint64) bool {
+	return s.open && seq >= binary.BigEndian.Uint64(s.intent.value)
 }
 
 func (s *salvage) visitMeta(r stored) {
@@ -202,8 +246,7 @@ func (s *salvage) visitMeta(r stored) {
 func (s *salvage) order() []found {
 	keep := make([]found, 0, len(s.records))
 	for id, f := range s.records {
-		unfinished := s.open && f.seq >= binary.BigEndian.Uint64(s.intent.value)
-		if f.version > max(s.gone[id], s.pruned[id]) && !unfinished {
+		if f.version > max(s.gone[f.start], s.pruned[id]) && !s.unfinished(f.seq) {
 			keep = append(keep, f)
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,9 +17,9 @@ type sizes struct {
 
 const (
 	mib = 1 << 20
-	// compactionReserve bounds the space kept for rewriting tables: Badger
-	// merges some tens of them at once, whatever the store's size.
-	compactionReserve = 256 * mib
+	// compactionReserve bounds the space kept for rewriting tables: Badger merges
+	// the newest, at most two dozen, with those of one level at once.
+	compactionReserve = levelSize + 256*mib
 	ballastName       = "ballast"
 )
 
@@ -51,9 +52,84 @@ func (h *home) room(need int64) (tight bool, err error) {
 		return false, fmt.Errorf("asking for free disk space: %w", err)
 	}
 	if free >= 0 && free < need {
-		return true, fmt.Errorf("%w: %d KiB free, %d KiB needed", ErrFull, free>>10, need>>10)
+		return true, &FullError{h.dir, free, need}
 	}
 	return free >= 0 && free/2 < need, nil
+}
+
+// FullError is an [ErrFull] that says how much there is, and has to be, in bytes,
+// on the disk of the store's directory. Need is 0 where that is not known.
+type FullError struct {
+	Dir        string
+	Free, Need int64
+}
+
+func (e *FullError) Error() string {
+	if e.Need == 0 {
+		return fmt.Sprintf("%v: in %s", ErrFull, e.Dir)
+	}
+	return fmt.Sprintf("%v: %d KiB free, %d KiB needed in %s", ErrFull, e.Free>>10, e.Need>>10, e.Dir)
+}
+
+func (e *FullError) Unwrap() error { return ErrFull }
+
+// Full returns why the store takes nothing new at present: there is no room for
+// anything, or none for what was refused for that. It returns nil if the store
+// takes what comes. What is merged in the background just now may free some.
+func (s *Store) Full() *FullError {
+	if s.home == nil || s.life.enter() != nil {
+		return nil
+	}
+	defer s.life.leave()
+	need := s.home.size.reserve(tableBytes(s.db), 0)
+	if full := s.full.Load(); full != nil {
+		if full.Need == 0 {
+			return full
+		}
+		need = max(need, full.Need)
+	}
+	_, err := s.home.room(need)
+	now, _ := errors.AsType[*FullError](err)
+	return now
+}
+
+// refused notes that something was refused. The caller holds wmu.
+func (s *Store) refused(err error) {
+	full, ok := errors.AsType[*FullError](err)
+	if !ok && errors.Is(err, ErrFull) {
+		full, ok = &FullError{Dir: s.home.dir}, true
+	}
+	if !ok {
+		return
+	}
+	was := s.full.Load()
+	if was == nil || was.Need < full.Need {
+		s.full.Store(full)
+	}
+	if was == nil {
+		s.log.Error("the disk is full: nothing is stored until there is room", "folder", full.Dir, "freeMiB", full.Free>>20, "neededMiB", (full.Need+mib-1)>>20)
+	}
+}
+
+// took notes that something was stored. What is small may still fit where what
+// was refused does not. The caller holds wmu.
+func (s *Store) took() {
+	if s.full.Load() != nil && s.Full() == nil {
+		s.full.Store(nil)
+		s.log.Info("the disk has room again", "folder", s.home.dir)
+	}
+}
+
+// Roomy reports whether there is room to open the store again if it were closed
+// now: on a disk that is nearly full one that is open still serves reads, and one
+// that is closed can't be opened.
+func (s *Store) Roomy() bool {
+	if s.home == nil {
+		return true
+	}
+	z := s.home.size
+	tight, err := s.home.room(z.ballast + 6*z.memtable + mib)
+	return err == nil && !tight
 }
 
 // makeRoom makes sure that the disk takes what is about to be written.

@@ -52,8 +52,13 @@ func childFill(disk string) error {
 	if err := takeAll(filepath.Join(disk, "rest")); err != nil {
 		return err
 	}
-	if err := s.Append(item(was, 300)); !errors.Is(err, ErrFull) {
-		return fmt.Errorf("on a full disk: %v", err)
+	err = s.Append(item(was, 300))
+	full, ok := errors.AsType[*FullError](err)
+	if !ok || !errors.Is(err, ErrFull) || full.Dir != dir || full.Free >= full.Need || s.Full() == nil {
+		return fmt.Errorf("on a full disk: %v, %v", err, s.Full())
+	}
+	if err := s.Append(item(0, 300)); err != nil || s.Full() == nil { // it is held: nothing was stored
+		return fmt.Errorf("what is held, on a full disk: %v, %v", err, s.Full())
 	}
 	if err := s.PutPrivate("x", []byte("y")); !errors.Is(err, ErrFull) {
 		return fmt.Errorf("a private value on a full disk: %v", err)

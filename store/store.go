@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -29,6 +30,8 @@ var (
 	ErrFull = errors.New("not enough free disk space")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
+	// ErrGone: the store's directory was deleted while it was open.
+	ErrGone = errors.New("the store's directory is gone")
 	// ErrMismatch: bytes offered for storage are not what their id names.
 	ErrMismatch = errors.New("content does not match its id")
 	// ErrTooLarge: content exceeds MaxValue.
@@ -111,8 +114,9 @@ type Store struct {
 	ix   index
 	meta meta
 
-	wmu    sync.Mutex // serialises writers
-	broken error      // under wmu: a commit failed half-way; reopen to recover
+	wmu    sync.Mutex                // serialises writers
+	broken error                     // under wmu: a commit failed half-way; reopen to recover
+	full   atomic.Pointer[FullError] // what was refused last, set under wmu; nil if nothing since there was room
 }
 
 // Len returns the number of records.
@@ -130,7 +134,7 @@ func (s *Store) Close() error {
 		return s.db.Close()
 	}
 	s.home.dropBallast() // Close flushes memory to disk: leave it room
-	err := s.db.Close()
+	err := s.closeDB(closePatience)
 	if err == nil {
 		// Only now is it clean: a crash while Badger closes must be noticed.
 		err = s.home.seal(s.inventory(true))

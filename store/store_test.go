@@ -176,7 +176,7 @@ func TestFileModes(t *testing.T) {
 func TestCheckpoints(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
-	if _, err := s.LatestCheckpoint(); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Checkpoint(9); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
 	}
 	chunks := [][]byte{[]byte("one"), make([]byte, 60000), make([]byte, MaxValue)}
@@ -188,7 +188,7 @@ func TestCheckpoints(t *testing.T) {
 		t.Fatalf("a rival certificate: %v", err)
 	}
 	for range 2 {
-		c, err := s.LatestCheckpoint()
+		c, err := s.Checkpoint(9)
 		if err != nil || c.Height != 9 || string(c.Cert) != "cert 9" || len(c.Chunks) != 3 {
 			t.Fatalf("%+v %v", c, err)
 		}
@@ -239,7 +239,7 @@ func TestUnfinishedBatch(t *testing.T) {
 	s := mustOpen(t, dir)
 	want := items(0, 100, 300)
 	must(t, s.Append(want...))
-	p, err := s.plan(Batch{Items: items(100, 6000, 300)})
+	p, err := s.plan(Batch{Items: items(100, 12000, 300)})
 	must(t, err)
 	txns := s.transactions(p)
 	if len(txns) < 3 {
@@ -259,8 +259,8 @@ func TestUnfinishedBatch(t *testing.T) {
 	}
 	s = mustOpen(t, dir)
 	holds(t, s, want)
-	must(t, s.Append(items(100, 6000, 300)...))
-	holds(t, s, items(0, 6000, 300))
+	must(t, s.Append(items(100, 12000, 300)...))
+	holds(t, s, items(0, 12000, 300))
 }
 
 func TestUnfinishedBatchIsUndone(t *testing.T) {
@@ -268,7 +268,7 @@ func TestUnfinishedBatchIsUndone(t *testing.T) {
 	s := mustOpen(t, dir)
 	want := items(0, 100, 300)
 	must(t, s.Append(want...))
-	p, err := s.plan(Batch{Items: items(100, 6000, 300)})
+	p, err := s.plan(Batch{Items: items(100, 12000, 300)})
 	must(t, err)
 	txns := s.transactions(p)
 	must(t, s.write(txns[0]))
@@ -286,6 +286,31 @@ func TestUnfinishedBatchIsUndone(t *testing.T) {
 	must(t, s.Close())
 	s = mustOpen(t, dir)
 	holds(t, s, items(0, 200, 300))
+}
+
+// Many private values are stored together though no batch takes them all.
+func TestPutPrivates(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	values := map[string][]byte{"gone": nil}
+	for i := range 40 {
+		values[fmt.Sprintf("large %02d", i)] = bytes.Repeat([]byte{byte(i)}, 100_000)
+	}
+	values["largest"] = bytes.Repeat([]byte{1}, MaxValue)
+	must(t, s.PutPrivate("gone", []byte("x")))
+	must(t, s.PutPrivates(values))
+	must(t, s.PutPrivates(nil))
+	must(t, s.Close())
+	s = mustOpen(t, dir)
+	for k, want := range values {
+		got, err := s.Private(k)
+		if want == nil && !errors.Is(err, ErrNotFound) || want != nil && (err != nil || !bytes.Equal(got, want)) {
+			t.Errorf("%s: %d bytes, %v", k, len(got), err)
+		}
+	}
+	if err := s.PutPrivates(map[string][]byte{"x": make([]byte, MaxValue+1)}); !errors.Is(err, ErrTooLarge) {
+		t.Error("too large:", err)
+	}
 }
 
 func TestPrivate(t *testing.T) {

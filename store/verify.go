@@ -40,6 +40,7 @@ func (s *Store) verifyRecords(ctx context.Context, r *Report) error {
 	want := s.inventory(false)
 	s.wmu.Unlock()
 	var roll [32]byte
+	var last pack
 	for e, err := range s.Log(0) {
 		if e.Seq >= want.count {
 			break
@@ -53,7 +54,7 @@ func (s *Store) verifyRecords(ctx context.Context, r *Report) error {
 			return nil
 		}
 		roll = rollOn(roll, place{id: e.ID, set: e.Set})
-		if _, err := s.get(e.ID); errors.Is(err, errPruned) {
+		if _, err := s.getAt(e.ID, e.Seq, &last); errors.Is(err, errPruned) {
 			r.Pruned++
 			continue
 		} else if err != nil {

@@ -115,13 +115,13 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(a.help)
 	root.AddCommand(
-		a.initCommand(), a.runCommand(), a.statusCommand(), a.listCommand(),
+		a.initCommand(), a.runCommand(), a.doctorCommand(), a.statusCommand(), a.listCommand(),
 		a.foundCommand(), a.joinCommand(), a.leaveCommand(),
 		a.forkCommand(), a.splitCommand(), a.claimCommand(), a.pactCommands(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.disputeCommands(), a.charterCommands(),
 		a.guardiansCommands(), a.rotateCommand(), a.recoverCommands(),
-		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.whyCommand(),
-		a.bundleCommands(), a.pruneCommand(), a.syncCommands(), a.peersCommands(), a.benchCommands(),
+		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.countCommand(), a.whyCommand(),
+		a.bundleCommands(), a.pruneCommand(), a.syncCommands(), a.nearbyCommand(), a.peersCommands(), a.benchCommands(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	asGroup(root)
@@ -165,10 +165,19 @@ func names(c *cobra.Command) (list []string) {
 // isQuery marks the commands that --until goes with.
 const isQuery = "query"
 
+// mustName are the flags that choose something, and of which an empty value, as
+// of a variable that is not set, would choose something else.
+var mustName = []string{"data", "metastate", "presence", "passphrase-file"}
+
 // before checks the flags that every command takes.
 func (a *app) before(c *cobra.Command, args []string) error {
 	if err := onlyText(c, args); err != nil {
 		return err
+	}
+	for _, name := range mustName {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usage(c, "--%s is empty: name one, or leave --%s out", name, name)
+		}
 	}
 	a.opts.waitGiven = c.Flags().Changed("wait")
 	if a.opts.wait <= 0 {

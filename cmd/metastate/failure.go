@@ -94,6 +94,11 @@ func fileFailure(err *fs.PathError) *failure {
 		return &failure{Code: "file-not-found", Exit: node.ExitNotFound, Message: "there is no such file or folder: " + path, Hint: "check the path"}
 	case errors.Is(err, syscall.ENAMETOOLONG):
 		return &failure{Code: "path-too-long", Exit: node.ExitUsage, Message: "the path is longer than this system takes: " + path, Hint: "give a shorter one"}
+	case isFull(err):
+		return &failure{
+			Code: "disk-full", Exit: node.ExitFailed,
+			Message: "the disk is full: " + path + " could not be written", Hint: "free some space there, or write to another disk",
+		}
 	case errors.Is(err, fs.ErrPermission):
 		return &failure{
 			Code: "file-denied", Exit: node.ExitFailed,
@@ -104,6 +109,11 @@ func fileFailure(err *fs.PathError) *failure {
 		Code: "file-failed", Exit: node.ExitFailed,
 		Message: fmt.Sprintf("cannot %s %s: %v", err.Op, path, err.Err), Hint: "check the path, and that the disk has room",
 	}
+}
+
+// isFull reports whether an error says that a disk takes no more.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // exitOf never lets a failure look like success.

@@ -129,6 +129,9 @@ func writeFile(path string, write func(*os.File) error) (err error) {
 			f.Close()
 			_ = os.Remove(f.Name())
 		}
+		if bad, ok := errors.AsType[*fs.PathError](err); ok && bad.Path == f.Name() {
+			bad.Path = path // not the name that only we know
+		}
 	}()
 	if err := write(f); err != nil {
 		return err

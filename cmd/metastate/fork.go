@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -45,19 +46,38 @@ func (a *app) forkCommand() *cobra.Command {
 	})
 }
 
-// leaveTo leaves, for a fork if one is given.
-func (a *app) leaveTo(ctx context.Context, n *httpapi.Client, req node.LeaveRequest) (node.RecordRef, error) {
+// departure is the answer of leave. There is no record of a joining that was
+// given up.
+type departure struct {
+	node.RecordRef
+	GivenUp bool `json:"givenUp,omitempty"`
+}
+
+// leaveTo leaves, for a fork if one is given, or gives up joining. The only clerk
+// is told first what that means, where there is somebody to ask.
+func (a *app) leaveTo(ctx context.Context, n *httpapi.Client, req node.LeaveRequest, onlyClerk bool) (d departure, err error) {
 	question := "Leave for good? Coming back takes a new admission."
 	if req.To != "" {
 		question = "Leave for good, and take standing and share to " + req.To + "? It can't be taken back."
 	}
+	if onlyClerk {
+		question = "You are the only clerk: better appoint another first (metastate office appoint clerk PERSONA). " + question
+	}
 	if err := a.confirm(question); err != nil {
-		return node.RecordRef{}, err
+		return d, err
 	}
+	in := n.In(a.opts.metastate)
 	if req.To != "" {
-		return n.In(a.opts.metastate).LeaveTo(ctx, req)
+		d.RecordRef, err = in.LeaveTo(ctx, req)
+		return d, err
 	}
-	return n.In(a.opts.metastate).Leave(ctx)
+	d.RecordRef, err = in.Leave(ctx)
+	if e, ok := errors.AsType[*node.Error](err); !ok || e.Code != "not-member" {
+		return d, err
+	}
+	return unlocking(a, func(pass []byte) (departure, error) {
+		return departure{GivenUp: true}, in.GiveUp(ctx, node.GiveUpRequest{Passphrase: pass})
+	})
 }
 
 func (a *app) splitCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 )
 
 // foundingFlags are what a metastate is founded with.
@@ -29,6 +31,7 @@ func founding(c *cobra.Command, template string) *foundingFlags {
 	f.StringVar(&req.Template, "template", "", template)
 	f.StringVar(&req.file, "charter", "", "file of a charter of your own, in YAML")
 	f.StringVar(&req.As, "as", founderName, "what you are called there")
+	presenceFlag(c, &req.Presence)
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if strings.TrimSpace(args[0]) == "" {
 			return usage(c, "the name is empty: %s", c.UseLine())
@@ -82,9 +85,22 @@ func (a *app) foundCommand() *cobra.Command {
 		if !c.Flags().Changed("as") && !p.plain {
 			p.line("Found with --as NAME to be called otherwise.")
 		}
+		linked(p, req.Presence)
 		p.fields("metastate", m.Metastate.String(), "you are", m.Persona.String())
 		p.next("metastate invite create")
 	})
+}
+
+// presenceFlag gives a command the choice of a shared presence.
+func presenceFlag(c *cobra.Command, name *string) {
+	c.Flags().StringVar(name, "presence", "", "share the presence of this name on the network with other metastates of this node: it takes less of the machine, and links them, as members of one can find out that the same node takes part in the others (default: a presence of its own)")
+}
+
+// linked says what a shared presence means.
+func linked(p *page, presence string) {
+	if presence != "" && !p.plain {
+		p.line("It shares the presence %q: members of one metastate on it can find out that your node takes part in the others, and which of them are the same.", presence)
+	}
 }
 
 // founderName is what a founder is called who does not say. Nothing is taken
@@ -121,15 +137,18 @@ func (a *app) joinCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "join LINK|FILE", Short: "Join a metastate with an invite",
 		Long: "Join a metastate with an invite: its link, the file that holds it, or - to read it\n" +
-			"from stdin. Joining goes on in the node; with --wait this command waits until you\n" +
-			"are a member for good.",
+			"from stdin. Of an invite under a PIN it asks for that. Joining goes on in the node;\n" +
+			"with --wait this command waits until you are a member for good.",
 		Args: arguments(1, 1),
 	}
 	req := node.JoinRequest{}
+	pinFile := ""
 	c.Flags().StringVar(&req.As, "as", "", "what you are called there")
+	presenceFlag(c, &req.Presence)
+	c.Flags().StringVar(&pinFile, "pin-file", "", "file that holds the invite's PIN, if it has one")
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return checkAs(c, req.As) }
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (m node.Membership, err error) {
-		if req.Link, err = a.readLink(args[0]); err != nil {
+		if req.Link, err = a.invite(args[0], pinFile); err != nil {
 			return m, err
 		}
 		m, err = unlocking(a, func(pass []byte) (node.Membership, error) {
@@ -144,7 +163,10 @@ func (a *app) joinCommand() *cobra.Command {
 			return m, nil
 		}
 		return a.awaitMember(ctx, n, m)
-	}, showJoined)
+	}, func(p *page, m node.Membership) {
+		linked(p, req.Presence)
+		showJoined(p, m)
+	})
 }
 
 func showJoined(p *page, m node.Membership) {
@@ -168,7 +190,7 @@ func (a *app) readLink(arg string) (string, error) {
 		case err == nil:
 			defer f.Close()
 			in = f
-		case strings.HasPrefix(arg, "metastate:") || strings.Contains(arg, "://"):
+		case strings.HasPrefix(strings.ToLower(arg), "metastate:") || strings.Contains(arg, "://"):
 			return arg, nil
 		case errors.Is(err, os.ErrNotExist):
 			return "", &failure{
@@ -204,6 +226,7 @@ type joining struct {
 func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Membership) (node.Membership, error) {
 	wait := time.Duration(a.opts.wait)
 	cond := condition{text: "final", path: []string{"final"}}
+	var last node.Status
 	end, err := await(ctx, wait, cond, func(ctx context.Context) (joining, error) {
 		list, err := n.Status(ctx, m.Metastate.String())
 		if err != nil {
@@ -211,7 +234,7 @@ func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Members
 		}
 		final := false
 		for _, s := range list.Metastates {
-			m.Standing = s.Standing
+			m.Standing, last = s.Standing, s
 			final = s.Standing == "member" // a status tells of what is final only
 		}
 		return joining{Membership: m, Final: final}, nil
@@ -219,6 +242,12 @@ func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Members
 	if f, ok := errors.AsType[*failure](err); ok && f.Code == "timed-out" {
 		f.Message = fmt.Sprintf("after %v you are not a member for good yet: your standing is %q, and joining goes on in the node", wait, m.Standing)
 		f.Hint = "metastate status --metastate " + m.Metastate.String() + " says how far it got"
+		if last.Trouble != "" {
+			f.Message += ": " + last.Trouble
+		}
+		if last.Remedy != "" {
+			f.Hint = last.Remedy
+		}
 	}
 	return end.Membership, err
 }
@@ -226,7 +255,7 @@ func (a *app) awaitMember(ctx context.Context, n *httpapi.Client, m node.Members
 func (a *app) leaveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "leave", Short: "Leave a metastate for good",
-		Long: "Leave a metastate for good, with --to for a fork of it that you have joined. On a\nterminal it asks first, unless --yes is given.",
+		Long: "Leave a metastate for good, with --to for a fork of it that you have joined. While you\nare still joining, that is given up. On a terminal it asks first, unless --yes is given.",
 		Args: arguments(0, 0),
 	}
 	req := node.LeaveRequest{}
@@ -238,9 +267,36 @@ func (a *app) leaveCommand() *cobra.Command {
 		}
 		return nil
 	}
-	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.RecordRef, error) {
-		return a.leaveTo(ctx, n, req)
-	}, showRecord("You have left."))
+	sole := false
+	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (departure, error) {
+		sole = a.onlyClerk(ctx, n)
+		return a.leaveTo(ctx, n, req, sole)
+	}, func(p *page, d departure) {
+		if d.GivenUp {
+			p.line("You are not joining any more: your persona there, its keys and what was stored are gone from this node.")
+			return
+		}
+		showRecord("You have left.")(p, d.RecordRef)
+		if sole {
+			p.next("keep this node running: you were the only clerk, and it signs checkpoints until the others have appointed one")
+		}
+	})
+}
+
+// onlyClerk reports whether this persona alone holds the office of clerk, as far
+// as the node can tell.
+func (a *app) onlyClerk(ctx context.Context, n *httpapi.Client) bool {
+	offices, err := n.In(a.opts.metastate).Offices(ctx)
+	if err != nil {
+		return false
+	}
+	status, err := n.Status(ctx, a.opts.metastate)
+	if err != nil || len(status.Metastates) != 1 {
+		return false
+	}
+	return slices.ContainsFunc(offices.Offices, func(o httpapi.Office) bool {
+		return o.Office == charter.OfficeClerk && len(o.Holders) == 1 && o.Holders[0].Persona == status.Metastates[0].Persona
+	})
 }
 
 // confirm asks before what cannot be undone, where there is somebody to ask.

@@ -11,7 +11,7 @@ import (
 )
 
 // ofNode are the commands that --metastate says nothing to.
-var ofNode = []string{"init", "run", "list", "found", "join", "bench", "version", "completion", "help"}
+var ofNode = []string{"init", "run", "doctor", "list", "found", "join", "bench", "version", "completion", "help"}
 
 // commandsIn finds the program's commands in a text: what is before one, and its
 // name.
@@ -32,14 +32,17 @@ const byAnother = "the other side runs"
 // asTyped makes the commands in a text of ours work as they stand. Texts, the
 // node's too, name them as for one who gives neither --data nor --metastate; it
 // puts in what this person gave.
-func (a *app) asTyped(text string) string {
+func (a *app) asTyped(text string) string { return a.typedIn(text, a.opts.metastate) }
+
+// typedIn is asTyped with another metastate than the one that was given, if any.
+func (a *app) typedIn(text, metastate string) string {
 	if a.commands == nil || strings.HasSuffix(text, " --help") || strings.Contains(text, byAnother) { // help needs neither
 		return text
 	}
 	data := a.dataFlag(strings.Contains(text, "in another terminal"))
 	inside := ""
-	if a.opts.metastate != "" && !strings.Contains(text, "--metastate ") {
-		inside = " --metastate " + quote(a.opts.metastate)
+	if metastate != "" && !strings.Contains(text, "--metastate ") {
+		inside = " --metastate " + quote(metastate)
 	}
 	return a.commands.ReplaceAllStringFunc(text, func(found string) string {
 		path := a.commands.FindStringSubmatch(found)[2]

@@ -22,8 +22,9 @@ func (a *app) initCommand() *cobra.Command {
 		Args: arguments(0, 0),
 	}
 	var wordsOut string
+	running := false
 	c.Flags().StringVar(&wordsOut, "words-out", "", "write the words to this new file, for you alone, and print none")
-	return local(a, c, func(context.Context, []string) (made vaultMade, err error) {
+	return local(a, c, func(ctx context.Context, _ []string) (made vaultMade, err error) {
 		data, err := a.dataDir()
 		if err != nil {
 			return made, err
@@ -37,6 +38,7 @@ func (a *app) initCommand() *cobra.Command {
 		}
 		defer clear(pass)
 		words, err := a.createVault(data, pass, wordsOut)
+		running = a.runs(ctx)
 		return vaultMade{Vault: node.VaultPath(data), Words: words}, err
 	}, func(p *page, made vaultMade) {
 		p.line("Your vault is at %s.", made.Vault)
@@ -46,10 +48,25 @@ func (a *app) initCommand() *cobra.Command {
 			p.line("")
 			showWords(p, made.Words)
 		}
+		unlock := ""
 		if a.opts.passphraseFile != "" {
-			p.next("metastate run --passphrase-file %s", quote(a.opts.passphraseFile))
+			unlock = " --passphrase-file " + quote(a.opts.passphraseFile)
+		}
+		if running {
+			p.next("metastate found NAME%s, or metastate join LINK%s", unlock, unlock)
 			return
 		}
-		p.next("metastate run")
+		p.next("metastate run%s", unlock)
 	})
+}
+
+// runs reports whether the folder's node is running.
+func (a *app) runs(ctx context.Context) bool {
+	n, err := a.node(ctx)
+	if err != nil {
+		return false
+	}
+	defer n.Close()
+	_, err = n.Status(ctx, "")
+	return err == nil
 }

@@ -27,7 +27,7 @@ func parseListen(text string) (addr multiaddr.Multiaddr, ok bool) {
 		parts = append(parts, p.Name)
 	}
 	switch strings.TrimPrefix(strings.Join(parts, "/"), "ip6zone/") {
-	case "ip4/tcp", "ip6/tcp", "ip4/udp/quic-v1", "ip6/udp/quic-v1":
+	case "ip4/tcp", "ip6/tcp", "ip4/udp/quic-v1", "ip6/udp/quic-v1", "ip4/tcp/ws", "ip6/tcp/ws":
 		return addr, true
 	}
 	return nil, false
@@ -82,8 +82,31 @@ func tryListen(addr multiaddr.Multiaddr) error {
 // firstTwo is an address up to its port: what comes after is no matter of the
 // system's.
 func firstTwo(addr multiaddr.Multiaddr) multiaddr.Multiaddr {
-	before, _ := multiaddr.SplitFunc(addr, func(c multiaddr.Component) bool { return c.Protocol().Code == multiaddr.P_QUIC_V1 })
+	before, _ := multiaddr.SplitFunc(addr, func(c multiaddr.Component) bool {
+		return c.Protocol().Code == multiaddr.P_QUIC_V1 || c.Protocol().Code == multiaddr.P_WS
+	})
 	return before
+}
+
+// reach says who can reach a node that listens as it was told to.
+func (f runFlags) reach() string {
+	if f.profile == node.ProfileHidden.String() {
+		return reachHidden(len(f.onions))
+	}
+	return reach(f.listen)
+}
+
+// linkable says who can tell that what the node does in several metastates is
+// one person's, or what else shows.
+func (f runFlags) linkable() string {
+	if f.profile == node.ProfileHidden.String() {
+		see := "when you are on, and what you write"
+		if len(f.onions) > 0 {
+			see = "its onion address, " + see
+		}
+		return "Members of a metastate still see " + see + "; your provider sees that you use Tor."
+	}
+	return "In each metastate it goes by another key, but from one internet address: peers and providers who compare can tell that it is one computer. Only --profile hidden, through Tor, keeps that apart."
 }
 
 // reach says who can reach a node that listens as it was told to.

@@ -18,7 +18,7 @@ func TestParseListen(t *testing.T) {
 		"/ip4/127.0.0.1":                  false,
 		"/ip4/127.0.0.1/tcp/99999":        false,
 		"/ip4/127.0.0.1/udp/1":            false,
-		"/ip4/127.0.0.1/tcp/1/ws":         false,
+		"/ip4/127.0.0.1/tcp/1/ws":         true,
 		"/dns4/localhost/tcp/1":           false,
 	} {
 		if _, ok := parseListen(text); ok != want {
@@ -69,5 +69,26 @@ func TestWhyNotListening(t *testing.T) {
 	}
 	if err := whyNotListening([]string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}); err != nil {
 		t.Errorf("free addresses: %v", err)
+	}
+}
+
+// People are told what shows that their metastates are one person's, and what
+// Tor does not hide.
+func TestLinkable(t *testing.T) {
+	for profile, words := range map[string]string{"member": "it is one computer", "relay": "it is one computer", "hidden": "when you are on"} {
+		if got := (runFlags{profile: profile}).linkable(); !strings.Contains(got, words) {
+			t.Errorf("%s: %s", profile, got)
+		}
+	}
+	for onions, shows := range map[int]bool{0: false, 1: true} {
+		got := (runFlags{profile: "hidden", onions: make([]string, onions)}).linkable()
+		if strings.Contains(got, "its onion address") != shows || !strings.Contains(got, "when you are on, and what you write") {
+			t.Errorf("%d: %s", onions, got)
+		}
+	}
+	for onions, words := range map[int]string{0: "nobody can reach it", 2: "by 2 onion services"} {
+		if got := (runFlags{profile: "hidden", onions: make([]string, onions)}).reach(); !strings.Contains(got, words) {
+			t.Errorf("%d: %s", onions, got)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func emit[T any](a *app, v T, show func(*page, T)) error {
 	if a.opts.quiet {
 		return nil
 	}
-	p := &page{plain: a.opts.plain, asTyped: a.asTyped}
+	p := &page{plain: a.opts.plain, asTyped: a.asTyped, width: a.width()}
 	show(p, v)
 	return a.write(p.buf.Bytes())
 }
@@ -87,6 +87,7 @@ type page struct {
 	buf     bytes.Buffer
 	plain   bool
 	asTyped func(string) string // see app.asTyped; nil leaves commands as they are
+	width   int                 // columns of the terminal that it is shown on, 0 if on none
 }
 
 // line adds a line.

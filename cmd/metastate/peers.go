@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
 
@@ -19,9 +20,21 @@ func (a *app) peersListCommand() *cobra.Command {
 	}, func(p *page, v httpapi.PeerList) {
 		var rows [][]string
 		for _, peer := range v.Peers {
-			rows = append(rows, []string{yesNo(peer.Connected), yesNo(peer.Direct), when(peer.LastSync), orDash(peer.Address), peer.ID})
+			rows = append(rows, []string{yesNo(peer.Connected), yesNo(peer.Direct), when(peer.LastSync), orDash(peer.Address), peer.ID, orDash(whose(peer))})
 		}
 		p.table("No other node is known yet. They are found through members' invites.",
-			[]string{"CONNECTED", "DIRECT", "LAST SYNC", "ADDRESS", "ID"}, rows)
+			[]string{"CONNECTED", "DIRECT", "LAST SYNC", "ADDRESS", "ID", "MEMBER"}, rows)
 	})
+}
+
+// whose is the name of the member whose computer a peer is, or the persona of one
+// without a name.
+func whose(p node.Peer) string {
+	switch {
+	case p.Member == nil:
+		return ""
+	case p.Member.Name == "":
+		return p.Member.Persona.String()
+	}
+	return p.Member.Name
 }

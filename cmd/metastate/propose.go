@@ -11,11 +11,14 @@ import (
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol/decision"
 )
 
 func (a *app) proposeCommands() *cobra.Command {
 	return group("propose", "Put questions to the vote, and follow them",
-		a.proposeOpenCommand(), a.proposeListCommand(), a.proposeShowCommand(), a.proposeWhyCommand())
+		a.proposeOpenCommand(), a.proposeListCommand(), a.proposeShowCommand(), a.proposeWhyCommand(),
+		a.proposeReviseCommand(), a.proposeWithdrawCommand(), a.proposeSupportCommand(),
+		a.proposeCommentCommand(), a.proposeCommentsCommand(), a.proposeContestCommand(), a.proposeDissentCommand())
 }
 
 func (a *app) proposeOpenCommand() *cobra.Command {
@@ -29,10 +32,15 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&req.Title, "title", "", "the question, in one line")
 	f.StringVar(&req.Text, "text", "", "what there is to say about it")
-	f.StringVar(&req.Method, "method", "", "how votes are cast and counted: yes-no or plurality (default yes-no, or plurality with --elect)")
+	f.StringVar(&req.Method, "method", "", "how votes are cast and counted: "+strings.Join(decision.Methods(), ", ")+" (default yes-no, or plurality with --elect)")
 	f.StringSliceVar(&req.Options, "options", nil, "what there is to choose from, with commas between, for methods that need it")
 	f.Uint64Var(&req.Seats, "seats", 0, "how many of the options win, for methods that elect several (default 1)")
 	f.StringVar(&req.Class, "class", "", "class of decision, as in the charter (default ordinary, or what the effect takes)")
+	f.StringVar(&req.Tie, "tie", "", "how ties are settled: lot, or listed for the order of --options (default: what a tie decides stays open)")
+	f.BoolVar(&req.Rehearsal, "rehearse", false, "a mock vote: it opens at once and has no effect")
+	f.StringVar(&req.Confirms, "confirm", "", "take this decision once more, which objections set aside")
+	var method methodFlags
+	method.flags(f)
 	var effect effect
 	effect.flags(f)
 	f.Var(&closesIn, "closes-in", "how long the vote is open, such as 3d, from the checkpoint that opens it")
@@ -51,6 +59,14 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		if effect.count() > 1 {
 			return usage(c, "one decision has one effect: give one of --expel, --admit, --elect, --amend, --pact and --end-pact")
 		}
+		if err := method.parse(c); err != nil {
+			return err
+		}
+		var err error
+		if req.Options, err = method.arrange(c, req.Options); err != nil {
+			return err
+		}
+		req.Params = method.params
 		return effect.checkUntil(c)
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalRef, error) {
@@ -62,6 +78,9 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		return n.In(a.opts.metastate).Propose(ctx, req)
 	}, func(p *page, v node.ProposalRef) {
 		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
+		if req.Rehearsal {
+			p.line("It is a rehearsal: it has no effect.")
+		}
 		p.fields("proposal", v.Proposal.String(), "taken over by", node.Counted(v.Sent, "peer"))
 		choice := "yes"
 		if len(req.Options) > 0 {
@@ -102,6 +121,7 @@ func (a *app) proposeShowCommand() *cobra.Command {
 			"options", orDash(strings.Join(called(q.Options, q.Names), ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
 			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(called([]string{q.Voted}, q.Names)[0]),
 		)
+		showDebate(p, q)
 		if q.MayVote && q.Voted == "" {
 			p.next("metastate vote cast %s", q.Proposal)
 		}

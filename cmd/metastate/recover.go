@@ -97,6 +97,8 @@ func (a *app) recoverRequestCommand() *cobra.Command {
 		Args: arguments(1, 1),
 	}
 	ask := node.RecoveryAsk{}
+	pinFile := ""
+	c.Flags().StringVar(&pinFile, "pin-file", "", "file that holds the invite's PIN, if it has one")
 	c.Flags().StringVar(&ask.Persona, "persona", "", "your persona's whole id, which any member can tell you")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if ask.Persona == "" {
@@ -105,7 +107,7 @@ func (a *app) recoverRequestCommand() *cobra.Command {
 		return nil
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.RecoveryRequest, err error) {
-		if ask.Link, err = a.readLink(args[0]); err != nil {
+		if ask.Link, err = a.invite(args[0], pinFile); err != nil {
 			return r, err
 		}
 		return unlocking(a, func(pass []byte) (node.RecoveryRequest, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/metastate-p2p/metastate/cmd/metastate/internal/garbage"
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
 )
@@ -37,6 +38,10 @@ type ready struct {
 type runFlags struct {
 	listen    []string
 	profile   string
+	socks     string
+	onions    []string
+	relays    []string
+	announce  []string
 	history   string
 	console   string
 	noConsole bool
@@ -54,7 +59,11 @@ func (a *app) runCommand() *cobra.Command {
 	var flags runFlags
 	f := c.Flags()
 	f.StringArrayVar(&flags.listen, "listen", nil, "multiaddress to listen on, such as /ip4/0.0.0.0/udp/4001/quic-v1; repeat for more")
-	f.StringVar(&flags.profile, "profile", "member", "how the node takes part: member")
+	f.StringVar(&flags.profile, "profile", "member", "how the node takes part in the network: member (on somebody's own machine), relay (one that everybody can reach), hidden (through Tor alone)")
+	f.StringVar(&flags.socks, "socks", "", "with --profile hidden: IP address and port of Tor's SOCKS proxy (default 127.0.0.1:9050)")
+	f.StringArrayVar(&flags.onions, "onion", nil, "with --profile hidden: an onion service that leads here, ADDRESS.onion:PORT; repeat for one each metastate, in the order of metastate list")
+	f.StringArrayVar(&flags.announce, "announce", nil, "address at which others reach this node, where its computer does not know it, such as /ip4/192.0.2.1/tcp/{port} or /dns4/p{port}.relay.example.org/tcp/443/tls/ws; repeat for more")
+	f.StringArrayVar(&flags.relays, "relay", nil, "address of a relay to be reached through before others, as its node shows it; repeat for more")
 	f.StringVar(&flags.history, "history", "later", "what a newcomer does about the time before it joined: later (if it is long, take a snapshot and fetch it in the background), first (recompute all of it before anything else), never (leave it with others)")
 	f.StringVar(&flags.console, "console", "", "address of the console")
 	f.BoolVar(&flags.noConsole, "no-console", false, "serve no console")
@@ -75,12 +84,21 @@ var histories = map[string]node.History{
 }
 
 func (f runFlags) check(c *cobra.Command) error {
-	switch f.profile {
-	case "member":
-	case "relay", "hidden":
-		return usage(c, "this version does not run the profile %q yet, only member", f.profile)
-	default:
-		return usage(c, "there is no profile %q: member is the one", f.profile)
+	switch p, err := node.ParseProfile(f.profile); {
+	case err != nil:
+		return usage(c, "--profile is member, relay or hidden, not %q", f.profile)
+	case p == node.ProfileHidden:
+		if c.Flags().Changed("announce") || c.Flags().Changed("relay") {
+			return usage(c, "a hidden node takes neither --announce nor --relay: nobody reaches it but by its onion services")
+		}
+		if c.Flags().Changed("listen") {
+			return usage(c, "a hidden node takes no --listen: it listens for its onion services alone, on 127.0.0.1 at the ports of --onion")
+		}
+		if err := f.hidden().Check(); err != nil {
+			return err
+		}
+	case c.Flags().Changed("socks") || c.Flags().Changed("onion"):
+		return usage(c, "--socks and --onion go with --profile hidden")
 	}
 	if _, ok := histories[f.history]; !ok {
 		return usage(c, "--history is later, first or never, not %q", f.history)
@@ -96,8 +114,23 @@ func (f runFlags) check(c *cobra.Command) error {
 	return nil
 }
 
+func (f runFlags) hidden() node.Hidden { return node.Hidden{SOCKS: f.socks, Onions: f.onions} }
+
+// listens are the addresses of this machine that the node listens on, where it
+// is told which.
+func (f runFlags) listens() []string {
+	if f.profile == node.ProfileHidden.String() {
+		return f.hidden().Locals()
+	}
+	return f.listen
+}
+
 // serve runs the node until ctx ends.
 func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
+	profile, err := node.ParseProfile(flags.profile)
+	if err != nil {
+		return err
+	}
 	data, err := a.dataDir()
 	if err != nil {
 		return err
@@ -110,6 +143,8 @@ func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
 		return err
 	}
 	defer clear(pass)
+	boundMemory()
+	collector := garbage.Tighten()
 	// The socket comes before the vault and the node: of two that start at once,
 	// one is refused before it changed anything.
 	l, err := httpapi.Listen(data)
@@ -126,7 +161,7 @@ func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
 	}
 	log := a.logger()
 	n, err := node.Open(ctx, node.Config{
-		Dir: data, Ephemeral: flags.ephemeral, Listen: flags.listen, History: histories[flags.history], Log: log,
+		Dir: data, Ephemeral: flags.ephemeral, Profile: profile, Hidden: flags.hidden(), Listen: flags.listen, Announce: flags.announce, Relays: flags.relays, History: histories[flags.history], Bulk: collector.Bulk, Log: log,
 		Passphrase: a.passphraseSource(state, pass),
 	})
 	clear(pass)
@@ -134,15 +169,18 @@ func (a *app) serve(ctx context.Context, flags runFlags) (err error) {
 		if state == vaultCreated { // its words were not seen by anyone
 			err = errors.Join(err, os.Remove(node.VaultPath(data)))
 		}
-		if why := whyNotListening(flags.listen); why != nil {
+		if why := whyNotListening(flags.listens()); why != nil {
 			return why
 		}
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	out.Listen = append([]string{}, n.Listen()...)
-	if err := emit(a, out, func(p *page, r ready) { showReady(p, r, flags.listen) }); err != nil {
+	if err := emit(a, out, func(p *page, r ready) { showReady(p, r, flags) }); err != nil {
 		return err
+	}
+	if profile == node.ProfileHidden {
+		a.warnWithoutTor(ctx, flags.hidden())
 	}
 	if state == vaultNone {
 		fmt.Fprintln(a.stderr, a.asTyped("there is no vault yet, so this node can neither found nor join; in another terminal: metastate init --passphrase-file FILE"))
@@ -220,7 +258,7 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, opts))
 }
 
-func showReady(p *page, r ready, listen []string) {
+func showReady(p *page, r ready, flags runFlags) {
 	if r.Words != nil {
 		showWords(p, r.Words)
 		p.line("")
@@ -229,10 +267,11 @@ func showReady(p *page, r ready, listen []string) {
 	if p.plain {
 		p.fields("listens on", orDash(strings.Join(r.Listen, " ")))
 	} else {
-		p.line("%s", reach(listen))
+		p.line("%s", flags.reach())
 		for _, addr := range r.Listen {
 			p.line("  %s", addr)
 		}
+		p.line("%s", flags.linkable())
 	}
 	p.fields("socket", r.Socket, "vault", r.Vault)
 	if r.Vault == vaultNone {

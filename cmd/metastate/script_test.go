@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -50,7 +52,10 @@ func TestScripts(t *testing.T) {
 			"json":   scriptJSON,
 			"field":  scriptField,
 			"mode":   scriptMode,
+			"write":  scriptWrite,
+			"drop":   scriptDrop,
 			"damage": scriptDamage,
+			"spoil":  scriptSpoil,
 		},
 	})
 }
@@ -187,6 +192,27 @@ func scriptMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// scriptWrite writes a line to a file.
+//
+//	write FILE TEXT
+func scriptWrite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: write FILE TEXT")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(args[1]+"\n"), 0o600))
+}
+
+// scriptDrop copies a file without its first line.
+//
+//	drop FROM TO
+func scriptDrop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: drop FROM TO")
+	}
+	_, rest, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(rest), 0o600))
+}
+
 // scriptDamage copies a file with one byte changed, at an offset that counts
 // from the end if negative, or cut there with 'cut'.
 //
@@ -209,4 +235,33 @@ func scriptDamage(ts *testscript.TestScript, neg bool, args []string) {
 		b = b[:at]
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+}
+
+// scriptSpoil flips a bit in the middle of the largest file that holds records
+// under a folder.
+//
+//	spoil FOLDER
+func scriptSpoil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: spoil FOLDER")
+	}
+	var largest string
+	var size int64
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".sst" {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			largest, size = path, info.Size()
+		}
+		return err
+	}))
+	if largest == "" {
+		ts.Fatalf("nothing to spoil")
+	}
+	b, err := os.ReadFile(largest)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(largest, b, 0o600))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Args: arguments(0, 0),
 	}
 	ask := func(ctx context.Context, n *httpapi.Client, _ []string) (httpapi.StatusList, error) {
-		return n.Status(ctx, a.opts.metastate)
+		return a.statusIn(ctx, n, a.opts.metastate)
 	}
 	c = query(a, c, ask, showStatus)
 	watch := false
@@ -34,6 +35,23 @@ func (a *app) statusCommand() *cobra.Command {
 		return a.watchStatus(c.Context(), ask)
 	}
 	return c
+}
+
+// statusIn is how the metastate of a ref stands, or all of them, with remedies of
+// which the commands work as they stand.
+func (a *app) statusIn(ctx context.Context, n *httpapi.Client, ref string) (httpapi.StatusList, error) {
+	v, err := n.Status(ctx, ref)
+	for i, s := range v.Metastates {
+		in := ref
+		if namesakes := func(o node.Status) bool { return o.Name == s.Name && o.ID != s.ID }; len(v.Metastates) > 1 {
+			in = s.Name
+			if slices.ContainsFunc(v.Metastates, namesakes) || clean(in) != in {
+				in = s.ID.String()
+			}
+		}
+		v.Metastates[i].Remedy = a.typedIn(s.Remedy, in)
+	}
+	return v, err
 }
 
 // watchStatus prints the status, with --json one object a line, whenever it
@@ -72,13 +90,13 @@ func (a *app) listCommand() *cobra.Command {
 		Args: arguments(0, 0),
 	}
 	return query(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (httpapi.StatusList, error) {
-		return n.Status(ctx, "")
+		return a.statusIn(ctx, n, "")
 	}, func(p *page, v httpapi.StatusList) {
 		var rows [][]string
 		for _, s := range v.Metastates {
-			rows = append(rows, []string{s.Name, s.Standing, strconv.Itoa(s.Peers), s.ID.String()})
+			rows = append(rows, []string{s.Name, s.Standing, strconv.Itoa(s.Peers), s.ID.String(), orDash(s.Presence)})
 		}
-		p.table(noMetastates, []string{"NAME", "STANDING", "PEERS", "ID"}, rows)
+		p.table(noMetastates, []string{"NAME", "STANDING", "PEERS", "ID", "PRESENCE"}, rows)
 	})
 }
 
@@ -99,6 +117,9 @@ func showStatus(p *page, v httpapi.StatusList) {
 			"standing", s.Standing,
 			"peers", strconv.Itoa(s.Peers),
 		}
+		if s.Presence != "" {
+			pairs = append(pairs, "presence", s.Presence+", shared")
+		}
 		if !s.Checkpoint.ID.IsZero() { // none is held while joining
 			pairs = append(pairs,
 				"checkpoint", fmt.Sprintf("%d, %s", s.Checkpoint.Height, s.Checkpoint.ID),
@@ -113,6 +134,9 @@ func showStatus(p *page, v httpapi.StatusList) {
 		}
 		if s.Trouble != "" {
 			pairs = append(pairs, "trouble", s.Trouble)
+		}
+		if s.Remedy != "" {
+			pairs = append(pairs, "what to do", s.Remedy)
 		}
 		for _, r := range s.Lapsed {
 			what := "it was signed anew: " + r.Again.String()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol/decision/count/chart"
 )
 
 func (a *app) tallyCommand() *cobra.Command {
@@ -22,38 +22,73 @@ func (a *app) tallyCommand() *cobra.Command {
 	}
 	explain := false
 	c.Flags().BoolVar(&explain, "explain", false, "tell how it was counted, step by step")
+	svg := svgFlag(c)
 	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Tally, error) {
-		return n.In(a.opts.metastate).Tally(ctx, args[0])
+		t, err := n.In(a.opts.metastate).Tally(ctx, args[0])
+		if err != nil || !t.Final {
+			return t, err // of what is not over there is nothing to draw
+		}
+		return t, draw(*svg, chart.Count{
+			Title: t.Title, Options: slices.Clone(t.Options), Seats: seatsOf(t.Options, t.Seats), Matrix: t.Matrix,
+		}, t.Rounds, calledBy(t.Names))
 	}, func(p *page, t node.Tally) {
-		outcome := t.Outcome
-		if !t.Final {
-			outcome = "none yet: the vote is not closed by a checkpoint"
-		}
-		pairs := []string{"outcome", orDash(outcome)}
-		if len(t.Winners) > 0 { // a vote by yes and no has none
-			pairs = append(pairs, "winners", strings.Join(called(t.Winners, t.Names), ", "))
-		}
-		p.fields(append(pairs, "phase", t.Phase, "final", yesNo(t.Final),
-			"electorate", strconv.FormatUint(t.Electorate, 10),
-			"counted", strconv.FormatUint(t.Counted, 10), "refused", strconv.FormatUint(t.Refused, 10),
-		)...)
-		var rows [][]string
-		for _, option := range slices.Sorted(maps.Keys(t.Votes)) {
-			rows = append(rows, []string{called([]string{option}, t.Names)[0], strconv.FormatUint(t.Votes[option], 10)})
-		}
-		if len(rows) > 0 {
-			p.line("")
-			p.table("", []string{"OPTION", "VOTES"}, rows)
-		}
+		showTally(p, t)
 		if explain {
+			showMatrix(p, called(t.Options, t.Names), t.Matrix)
 			p.line("")
-			for i, r := range t.Rounds {
-				p.line("%2d. %s", i+1, r.Text)
-			}
+			showRounds(p, t.Rounds, calledBy(t.Names))
+		}
+		if *svg != "" && !t.Final {
+			p.line("")
+			p.line("Nothing is drawn: the vote is not closed by a checkpoint yet.")
 		}
 		if t.Checkpoint != nil {
 			p.line("")
 			p.fields("closed by", fmt.Sprintf("checkpoint %d, %s", t.Checkpoint.Height, t.Checkpoint.ID))
 		}
 	})
+}
+
+// calledBy is what one option is called.
+func calledBy(names map[string]string) func(string) string {
+	return func(option string) string { return called([]string{option}, names)[0] }
+}
+
+// showTally prints how a vote stands.
+func showTally(p *page, t node.Tally) {
+	outcome := t.Outcome
+	if !t.Final {
+		outcome = "none yet: the vote is not closed by a checkpoint"
+	}
+	pairs := []string{"outcome", orDash(outcome)}
+	if len(t.Winners) > 0 { // a vote by yes and no has none
+		pairs = append(pairs, "winners", strings.Join(called(t.Winners, t.Names), ", "))
+	}
+	if len(t.Dropped) > 0 {
+		pairs = append(pairs, "dropped", strings.Join(called(t.Dropped, t.Names), ", "))
+	}
+	p.fields(append(pairs, "phase", t.Phase, "final", yesNo(t.Final),
+		"electorate", strconv.FormatUint(t.Electorate, 10),
+		"counted", strconv.FormatUint(t.Counted, 10), "refused", strconv.FormatUint(t.Refused, 10),
+	)...)
+	if len(t.Votes) > 0 {
+		p.line("")
+		showVotes(p, t.Options, t.Votes, t.Seats, calledBy(t.Names))
+	}
+}
+
+// showVotes prints the votes of each option, and the seats of each list.
+func showVotes(p *page, options []string, votes, seats map[string]uint64, called func(string) string) {
+	heading, rows := []string{"OPTION", "VOTES"}, [][]string{}
+	if len(seats) > 0 {
+		heading = append(heading, "SEATS")
+	}
+	for _, o := range options {
+		row := []string{called(o), strconv.FormatUint(votes[o], 10)}
+		if len(seats) > 0 {
+			row = append(row, strconv.FormatUint(seats[o], 10))
+		}
+		rows = append(rows, row)
+	}
+	p.table("", heading, rows)
 }

@@ -16,7 +16,8 @@ import (
 
 func (a *app) voteCommands() *cobra.Command {
 	return group("vote", "Vote, and check that a vote is counted",
-		a.voteCastCommand(), a.voteReceiptCommand(), a.voteCheckCommand())
+		a.voteCastCommand(), a.voteReceiptCommand(), a.voteCheckCommand(),
+		a.voteDelegateCommand(), a.voteDelegationsCommand())
 }
 
 func (a *app) voteCastCommand() *cobra.Command {
@@ -32,6 +33,9 @@ func (a *app) voteCastCommand() *cobra.Command {
 	fromStdin := false
 	c.Flags().StringVar(&choice, "choice", "", "the choice, in an open vote")
 	c.Flags().BoolVar(&fromStdin, "choice-stdin", false, "read the choice, one line, from stdin")
+	var reason, voter string
+	c.Flags().StringVar(&reason, "reason", "", "why, at most 1000 bytes; an objection needs it")
+	c.Flags().StringVar(&voter, "for", "", "as an officer, cast it for this member, who is told and can replace it")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("choice") && strings.TrimSpace(choice) == "" {
 			return usage(c, "--choice is empty")
@@ -47,7 +51,15 @@ func (a *app) voteCastCommand() *cobra.Command {
 		} else if choice, err = a.readChoice(c, fromStdin); err != nil {
 			return r, err
 		}
-		return in.Vote(ctx, args[0], strings.TrimSpace(choice))
+		req := node.VoteRequest{Choice: strings.TrimSpace(choice), Reason: reason}
+		if voter != "" {
+			m, err := in.RollMember(ctx, voter)
+			if err != nil {
+				return r, err
+			}
+			req.For = m.Persona
+		}
+		return in.Cast(ctx, args[0], req)
 	}, func(p *page, r node.VoteReceipt) {
 		p.line("Your vote is cast.")
 		if r.Sent == 0 && !r.Final {

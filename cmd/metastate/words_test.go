@@ -53,7 +53,8 @@ func TestFileFailures(t *testing.T) {
 		{syscall.ENOTDIR, "file-not-found", node.ExitNotFound, "there is no such file or folder: f"},
 		{syscall.ENAMETOOLONG, "path-too-long", node.ExitUsage, "the path is longer than this system takes: f"},
 		{fs.ErrPermission, "file-denied", node.ExitFailed, "you may not open f"},
-		{syscall.ENOSPC, "file-failed", node.ExitFailed, "cannot open f: " + syscall.ENOSPC.Error()},
+		{syscall.ENOSPC, "disk-full", node.ExitFailed, "the disk is full: f could not be written"},
+		{syscall.EIO, "file-failed", node.ExitFailed, "cannot open f: " + syscall.EIO.Error()},
 	} {
 		f := asFailure(fmt.Errorf("bundle: reading: %w", &fs.PathError{Op: "open", Path: "f", Err: test.err}))
 		if f.Code != test.code || f.Exit != test.exit || f.Message != test.want || f.Hint == "" {

@@ -30,7 +30,7 @@ func (w *world) audit() (records int, err error) {
 		for i, n := range f.covers {
 			inners[i] = w.history.records[n].Inner()
 		}
-		recs, errs := protocol.ParseBatch(inners)
+		recs, errs := protocol.ParseBatch(nil, inners)
 		for _, err := range errs {
 			if err != nil {
 				return records, err

@@ -12,7 +12,7 @@ import (
 )
 
 // MaxCitizenships is how many a vault holds.
-const MaxCitizenships = 256
+const MaxCitizenships = 1024
 
 // Secret is 32 secret bytes: the seed of a key, or a key. It prints as a
 // placeholder.
@@ -62,6 +62,9 @@ type Daily struct {
 	Member    Secret          `cbor:"member"` // seed of the members' presence
 	Lobby     Secret          `cbor:"lobby"`  // seed of the lobby's presence
 	StoreKey  Secret          `cbor:"store"`
+	// Presence names the presence that citizenships share, which have Member and
+	// Lobby in common; empty: this one shares its own with none.
+	Presence string `cbor:"presence,omitempty"`
 }
 
 // Daily returns the day-to-day part of each citizenship, copied. Wiping c
@@ -105,6 +108,9 @@ func (c *Contents) validate() error {
 			return fmt.Errorf("alias of citizenship %d: %w", i, err)
 		}
 		aliases[alias] = true
+		if err := identity.ValidName(c.Citizenships[i].Presence); err != nil {
+			return fmt.Errorf("presence of citizenship %d: %w", i, err)
+		}
 	}
 	return nil
 }

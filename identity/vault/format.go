@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -18,7 +19,7 @@ const (
 	version = 1
 
 	prefixSize = len(magic) + 1 + 4
-	maxFile    = 1 << 20 // bytes
+	maxFile    = 4 << 20 // bytes
 	maxHeader  = 4096    // bytes
 	maxSlots   = 8
 
@@ -37,7 +38,7 @@ type Params struct {
 }
 
 // Bounds on Argon2id's memory. The least is for tests and machines that cannot
-// do more; a vault meant to last takes [LowMemoryParams] or better.
+// do more; a vault meant to last takes 64 MiB or more.
 const (
 	MinMemoryKiB = 8 << 10
 	MaxMemoryKiB = 1 << 20
@@ -45,9 +46,6 @@ const (
 
 // DefaultParams takes 256 MiB and about two seconds.
 func DefaultParams() Params { return Params{MemoryKiB: 256 << 10, Passes: 3, Lanes: 4} }
-
-// LowMemoryParams takes 64 MiB and about half a second.
-func LowMemoryParams() Params { return Params{MemoryKiB: 64 << 10, Passes: 3, Lanes: 4} }
 
 func (p Params) orDefault() Params {
 	if p == (Params{}) {
@@ -256,8 +254,19 @@ func (s slot) aad() ([]byte, error) {
 // stretch is the one place that runs Argon2id; the slot's parameters are in
 // bounds by now.
 func (s slot) stretch(pass []byte) []byte {
-	return argon2.IDKey(pass, s.Salt, s.Passes, s.Memory, s.Lanes, keySize)
+	key := argon2.IDKey(pass, s.Salt, s.Passes, s.Memory, s.Lanes, keySize)
+	if s.Memory >= returned {
+		// A node opens its vault once and runs for months: left to the collector,
+		// the memory would stay its own for minutes, and twice in a row be twice as
+		// much.
+		debug.FreeOSMemory()
+	}
+	return key
 }
+
+// returned is from how many KiB on Argon2id's memory goes back to the system at
+// once.
+const returned = 16 << 10
 
 func random(n int) []byte {
 	b := make([]byte, n)

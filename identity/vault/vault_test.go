@@ -165,7 +165,7 @@ func TestSizes(t *testing.T) {
 		c := new(Contents)
 		for i := range n {
 			e := identity.Entropy{byte(i)}
-			c.Citizenships = append(c.Citizenships, Citizenship{Daily: Daily{Index: 1<<32 - 1, Alias: fmt.Sprintf("%064d", i)}, Detached: &e})
+			c.Citizenships = append(c.Citizenships, Citizenship{Daily: Daily{Index: 1<<32 - 1, Alias: fmt.Sprintf("%064d", i), Presence: fmt.Sprintf("%064d", i)}, Detached: &e})
 		}
 		file, err := seal(c, new([keySize]byte), nil)
 		if err != nil {
@@ -246,7 +246,7 @@ func TestParamsBounds(t *testing.T) {
 			t.Errorf("%+v accepted", p)
 		}
 	}
-	for _, p := range []Params{DefaultParams(), LowMemoryParams(), cheap(), Params{}.orDefault()} {
+	for _, p := range []Params{DefaultParams(), cheap(), Params{}.orDefault()} {
 		if err := p.validate(); err != nil {
 			t.Error(err)
 		}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -14,6 +15,11 @@ import (
 // Status returns every metastate, or the one that ref names.
 func (c *Client) Status(ctx context.Context, ref string) (StatusList, error) {
 	return call[StatusList](ctx, c, http.MethodGet, "/status", about(ref), nil)
+}
+
+// Doctor has the node look at what it needs. It reads all that is stored.
+func (c *Client) Doctor(ctx context.Context) (node.Checkup, error) {
+	return call[node.Checkup](ctx, c, http.MethodGet, "/doctor", nil, nil)
 }
 
 // Found founds a metastate. The caller wipes the passphrase.
@@ -56,6 +62,13 @@ func get[T any](ctx context.Context, in Inside, path string, pairs ...string) (T
 // Leave leaves the metastate.
 func (in Inside) Leave(ctx context.Context) (node.RecordRef, error) {
 	return call[node.RecordRef](ctx, in.client, http.MethodDelete, "/memberships", about(in.ref), nil)
+}
+
+// GiveUp gives up joining the metastate, and forgets it. The caller wipes the
+// passphrase.
+func (in Inside) GiveUp(ctx context.Context, req node.GiveUpRequest) error {
+	_, err := post[struct{}](ctx, in.client, "/joins/end", about(in.ref), req)
+	return err
 }
 
 // CreateInvite makes an invite.
@@ -202,7 +215,37 @@ func (in Inside) Tally(ctx context.Context, ref string) (node.Tally, error) {
 
 // Vote casts a ballot. The choice is one line, as its method takes it.
 func (in Inside) Vote(ctx context.Context, ref, choice string) (node.VoteReceipt, error) {
-	return post[node.VoteReceipt](ctx, in.client, "/votes", about(in.ref, "proposal", ref), voteRequest{Choice: choice})
+	return in.Cast(ctx, ref, node.VoteRequest{Choice: choice})
+}
+
+// Cast casts a ballot, for oneself or as an officer for a member.
+func (in Inside) Cast(ctx context.Context, ref string, req node.VoteRequest) (node.VoteReceipt, error) {
+	return post[node.VoteReceipt](ctx, in.client, "/votes", about(in.ref, "proposal", ref), req)
+}
+
+// Revise changes one's proposal while it is discussed.
+func (in Inside) Revise(ctx context.Context, ref string, req node.ReviseRequest) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/proposals/revise", about(in.ref, "proposal", ref), req)
+}
+
+// Say says something on a proposal besides voting.
+func (in Inside) Say(ctx context.Context, ref string, req node.WordRequest) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/proposals/say", about(in.ref, "proposal", ref), req)
+}
+
+// Comments returns a proposal's discussion.
+func (in Inside) Comments(ctx context.Context, ref string) (node.CommentList, error) {
+	return get[node.CommentList](ctx, in, "/proposals/comments", "proposal", ref)
+}
+
+// Delegate gives one's vote to another, or takes it back.
+func (in Inside) Delegate(ctx context.Context, req node.DelegateRequest) (node.RecordRef, error) {
+	return post[node.RecordRef](ctx, in.client, "/delegations", about(in.ref), req)
+}
+
+// Delegations lists the votes that members gave to others.
+func (in Inside) Delegations(ctx context.Context) (node.DelegationList, error) {
+	return get[node.DelegationList](ctx, in, "/delegations")
 }
 
 // Receipt returns the receipt of one's own ballot.
@@ -230,6 +273,18 @@ func (in Inside) Sync(ctx context.Context) (node.SyncReport, error) {
 	return call[node.SyncReport](ctx, in.client, http.MethodPost, "/sync", about(in.ref), nil)
 }
 
+// Nearby looks for members on the local networks for so long; 0 ends it.
+func (in Inside) Nearby(ctx context.Context, long time.Duration) (node.Nearby, error) {
+	q := about(in.ref)
+	q.Set("for", long.String())
+	return call[node.Nearby](ctx, in.client, http.MethodPost, "/nearby", q, nil)
+}
+
+// Nearness says whether the node looks for members on the local networks.
+func (in Inside) Nearness(ctx context.Context) (node.Nearby, error) {
+	return get[node.Nearby](ctx, in, "/nearby")
+}
+
 // Prune gives up the ballots of votes that closed longer ago than older; 0: than
 // the charter has nodes keep them.
 func (in Inside) Prune(ctx context.Context, older time.Duration) (node.Pruning, error) {
@@ -245,15 +300,38 @@ func (in Inside) Export(ctx context.Context, w io.Writer, req node.BundleRequest
 	if req.Since > 0 {
 		q.Set("since", strconv.FormatUint(req.Since, 10))
 	}
+	if req.Sealed {
+		q.Set("sealed", "true")
+	}
+	if req.Own {
+		q.Set("own", "true")
+	}
 	resp, err := in.client.send(ctx, http.MethodGet, "/bundle", q, "", nil)
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(w, resp.Body); err != nil {
+	to := &target{w: w}
+	_, err = io.Copy(to, resp.Body)
+	switch {
+	case to.err != nil: // no fault of the node's
+		return 0, fmt.Errorf("httpapi: writing the bundle: %w", to.err)
+	case err != nil:
 		return 0, in.client.explain(err)
 	}
 	return readTrailer(resp.Trailer)
+}
+
+// target tells an error of writing from one of reading what is written.
+type target struct {
+	w   io.Writer
+	err error
+}
+
+func (t *target) Write(p []byte) (n int, err error) {
+	n, err = t.w.Write(p)
+	t.err = err
+	return n, err
 }
 
 // Import brings in a bundle of at most [MaxBundle] bytes; a dry run only says

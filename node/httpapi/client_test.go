@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,6 +96,22 @@ func TestExportSaysHowItEnds(t *testing.T) {
 		}
 	}
 }
+
+// What the caller can't write is the caller's error: the node has not gone away.
+func TestExportThatCannotBeWritten(t *testing.T) {
+	c := serve(t, Handler(brokenNode{inside: brokenCommunity{export: func(w io.Writer) (int, error) {
+		_, err := io.WriteString(w, "records")
+		return 7, err
+	}}}, quiet))
+	_, err := c.In("").Export(t.Context(), fullWriter{}, node.BundleRequest{})
+	if _, told := errors.AsType[*node.Error](err); told || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+}
+
+type fullWriter struct{}
+
+func (fullWriter) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // Every call reaches a real node, which knows one metastate.
 func TestClientOfANode(t *testing.T) {

@@ -13,6 +13,11 @@ func (a *api) routeDecisions(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/proposals/one", inside(a, queryTime, proposal))
 	mux.Handle("GET /api/v1/proposals/why", inside(a, queryTime, proposalWhy))
 	mux.Handle("GET /api/v1/proposals/tally", inside(a, queryTime, tally))
+	mux.Handle("POST /api/v1/proposals/revise", inside(a, actTime, revise))
+	mux.Handle("POST /api/v1/proposals/say", inside(a, actTime, say))
+	mux.Handle("GET /api/v1/proposals/comments", inside(a, queryTime, comments))
+	mux.Handle("POST /api/v1/delegations", inside(a, actTime, delegate))
+	mux.Handle("GET /api/v1/delegations", inside(a, queryTime, delegations))
 	mux.Handle("POST /api/v1/votes", inside(a, actTime, vote))
 	mux.Handle("GET /api/v1/votes/receipt", inside(a, queryTime, receipt))
 	mux.Handle("GET /api/v1/votes/check", inside(a, queryTime, checkReceipt))
@@ -56,12 +61,42 @@ func tally(r *http.Request, c Community) (node.Tally, error) {
 }
 
 func vote(r *http.Request, c Community) (node.VoteReceipt, error) {
-	req, err := decode[voteRequest](r)
+	req, err := decode[node.VoteRequest](r)
 	if err != nil {
 		return node.VoteReceipt{}, err
 	}
-	return c.Vote(r.Context(), proposalRef(r), req.Choice)
+	return c.Cast(r.Context(), proposalRef(r), req)
 }
+
+func revise(r *http.Request, c Community) (node.RecordRef, error) {
+	req, err := decode[node.ReviseRequest](r)
+	if err != nil {
+		return node.RecordRef{}, err
+	}
+	return c.Revise(r.Context(), proposalRef(r), req)
+}
+
+func say(r *http.Request, c Community) (node.RecordRef, error) {
+	req, err := decode[node.WordRequest](r)
+	if err != nil {
+		return node.RecordRef{}, err
+	}
+	return c.Say(r.Context(), proposalRef(r), req)
+}
+
+func comments(r *http.Request, c Community) (node.CommentList, error) {
+	return c.Comments(proposalRef(r))
+}
+
+func delegate(r *http.Request, c Community) (node.RecordRef, error) {
+	req, err := decode[node.DelegateRequest](r)
+	if err != nil {
+		return node.RecordRef{}, err
+	}
+	return c.Delegate(r.Context(), req)
+}
+
+func delegations(_ *http.Request, c Community) (node.DelegationList, error) { return c.Delegations() }
 
 func receipt(r *http.Request, c Community) (node.VoteReceipt, error) {
 	return c.Receipt(proposalRef(r))

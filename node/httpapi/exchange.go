@@ -24,6 +24,8 @@ func (a *api) routeExchange(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/peers", inside(a, queryTime, peers))
 	mux.Handle("GET /api/v1/sync", inside(a, queryTime, syncStatus))
 	mux.Handle("POST /api/v1/sync", inside(a, actTime, syncNow))
+	mux.Handle("GET /api/v1/nearby", inside(a, queryTime, nearness))
+	mux.Handle("POST /api/v1/nearby", inside(a, actTime, nearby))
 	mux.Handle("POST /api/v1/prune", inside(a, bundleTime, prune))
 	mux.Handle("GET /api/v1/bundle", a.bounded(bundleTime, 0, a.exportBundle))
 	mux.Handle("POST /api/v1/bundle", a.bounded(bundleTime, MaxBundle, a.importBundle))
@@ -49,6 +51,16 @@ func syncStatus(_ *http.Request, c Community) (SyncStatus, error) {
 
 func syncNow(r *http.Request, c Community) (node.SyncReport, error) { return c.Sync(r.Context()) }
 
+func nearness(_ *http.Request, c Community) (node.Nearby, error) { return c.Nearness() }
+
+func nearby(r *http.Request, c Community) (node.Nearby, error) {
+	d, err := time.ParseDuration(r.URL.Query().Get("for"))
+	if err != nil {
+		return node.Nearby{}, badRequest("for is a duration, not %q", r.URL.Query().Get("for"))
+	}
+	return c.Nearby(r.Context(), d)
+}
+
 func prune(r *http.Request, c Community) (node.Pruning, error) {
 	var older time.Duration
 	if text := r.URL.Query().Get("older"); text != "" {
@@ -71,6 +83,7 @@ func (a *api) exportBundle(w http.ResponseWriter, r *http.Request) error {
 		}
 		req.Since = n
 	}
+	req.Sealed, req.Own = q.Get("sealed") == "true", q.Get("own") == "true"
 	c, err := a.community(q.Get("metastate"))
 	if err != nil {
 		return err

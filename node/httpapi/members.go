@@ -15,9 +15,11 @@ import (
 // routeMembers serves the node's metastates, and who belongs to each.
 func (a *api) routeMembers(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/status", answer(a, queryTime, a.status))
+	mux.Handle("GET /api/v1/doctor", answer(a, bundleTime, a.doctor))
 	mux.Handle("POST /api/v1/metastates", answer(a, actTime, a.found))
 	mux.Handle("POST /api/v1/memberships", answer(a, actTime, a.join))
 	mux.Handle("DELETE /api/v1/memberships", inside(a, actTime, leave))
+	mux.Handle("POST /api/v1/joins/end", answer(a, actTime, a.giveUp))
 
 	mux.Handle("GET /api/v1/invites", inside(a, queryTime, invites))
 	mux.Handle("POST /api/v1/invites", inside(a, actTime, createInvite))
@@ -46,6 +48,8 @@ func (a *api) status(r *http.Request) (StatusList, error) {
 	return StatusList{Metastates: orEmpty(a.host.Status())}, nil
 }
 
+func (a *api) doctor(r *http.Request) (node.Checkup, error) { return a.host.Doctor(r.Context()) }
+
 func (a *api) found(r *http.Request) (node.Membership, error) {
 	req, err := decode[node.FoundRequest](r)
 	defer clear(req.Passphrase)
@@ -62,6 +66,16 @@ func (a *api) join(r *http.Request) (node.Membership, error) {
 		return node.Membership{}, err
 	}
 	return a.host.Join(r.Context(), req)
+}
+
+// giveUp gives up joining. There is nothing to tell of it.
+func (a *api) giveUp(r *http.Request) (struct{}, error) {
+	req, err := decode[node.GiveUpRequest](r)
+	defer clear(req.Passphrase)
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, a.host.GiveUp(r.Context(), r.URL.Query().Get("metastate"), req)
 }
 
 func leave(r *http.Request, c Community) (node.RecordRef, error) { return c.Leave(r.Context()) }

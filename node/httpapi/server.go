@@ -130,6 +130,11 @@ func inside[T any](a *api, limit time.Duration, f func(*http.Request, Community)
 		if err != nil {
 			return v, err
 		}
+		release, err := c.Hold()
+		if err != nil {
+			return v, err
+		}
+		defer release()
 		return f(r, c)
 	})
 }

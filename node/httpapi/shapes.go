@@ -61,9 +61,3 @@ type SyncStatus struct {
 	Provisional int                `json:"provisional"`
 	Checkpoint  node.CheckpointRef `json:"checkpoint"`
 }
-
-// The types below are requests.
-
-type voteRequest struct {
-	Choice string `json:"choice"`
-}

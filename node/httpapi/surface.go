@@ -21,8 +21,10 @@ type Node[C Community] interface {
 // host is the part of a node that is about no single metastate.
 type host interface {
 	Status() []node.Status
+	Doctor(context.Context) (node.Checkup, error)
 	Found(context.Context, node.FoundRequest) (node.Membership, error)
 	Join(context.Context, node.JoinRequest) (node.Membership, error)
+	GiveUp(ctx context.Context, ref string, req node.GiveUpRequest) error
 	Fork(ctx context.Context, ref string, req node.FoundRequest) (node.Forked, error)
 	LeaveTo(ctx context.Context, ref string, req node.LeaveRequest) (node.RecordRef, error)
 	Split(ref, fork string, height uint64) (node.Split, error)
@@ -32,6 +34,8 @@ type host interface {
 
 // A Community is one metastate on a node. Refs are as in the package's terms.
 type Community interface {
+	// Hold keeps it at hand until release: a request is answered in between.
+	Hold() (release func(), err error)
 	Status() node.Status
 	Charter() charter.Charter
 	Leave(context.Context) (node.RecordRef, error)
@@ -82,7 +86,12 @@ type decisions interface {
 	Proposals() node.ProposalList
 	Proposal(ref string) (node.Proposal, error)
 	ProposalWhy(ref string) (node.Why, error)
-	Vote(ctx context.Context, ref, choice string) (node.VoteReceipt, error)
+	Revise(ctx context.Context, ref string, req node.ReviseRequest) (node.RecordRef, error)
+	Say(ctx context.Context, ref string, req node.WordRequest) (node.RecordRef, error)
+	Comments(ref string) (node.CommentList, error)
+	Delegate(ctx context.Context, req node.DelegateRequest) (node.RecordRef, error)
+	Delegations() (node.DelegationList, error)
+	Cast(ctx context.Context, ref string, req node.VoteRequest) (node.VoteReceipt, error)
 	Receipt(ref string) (node.VoteReceipt, error)
 	CheckReceipt(code string) (node.VoteReceipt, error)
 	Tally(ref string) (node.Tally, error)
@@ -92,6 +101,8 @@ type decisions interface {
 type exchange interface {
 	Peers() []node.Peer
 	Sync(context.Context) (node.SyncReport, error)
+	Nearby(ctx context.Context, long time.Duration) (node.Nearby, error)
+	Nearness() (node.Nearby, error)
 	Prune(ctx context.Context, older time.Duration) (node.Pruning, error)
 	Export(context.Context, io.Writer, node.BundleRequest) (records int, err error)
 	Import(ctx context.Context, r io.Reader, dryRun bool) (node.ImportReport, error)

@@ -68,10 +68,10 @@ func TestCutBlock(t *testing.T) {
 	section, _ := appendSection(nil, []byte("block"))
 	_, width := readVarint(section)
 	whole := section[width:]
-	if soundBlock(whole, len(whole)) == nil || soundBlock(whole[:len(whole)-1], len(whole)) != nil {
+	if soundBlock(cidPrefix, whole, len(whole)) == nil || soundBlock(cidPrefix, whole[:len(whole)-1], len(whole)) != nil {
 		t.Error("a block that is cut is sound")
 	}
-	if id := claimedID(bytes.Repeat([]byte{0xff}, maxVarint+cidSize)); !id.IsZero() {
+	if id := claimedID(cidPrefix, bytes.Repeat([]byte{0xff}, maxVarint+cidSize)); !id.IsZero() {
 		t.Errorf("named %s", id)
 	}
 }

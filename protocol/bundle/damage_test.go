@@ -119,7 +119,7 @@ func TestEveryTruncationIsReported(t *testing.T) {
 			t.Fatalf("cut to %d: %d records, %d are whole", n, got, whole)
 		}
 		if n > s.recordsAt[0] && whole < len(s.records)-1 {
-			if !last.ID.IsZero() || last.Offset != int64(n) || !strings.Contains(last.Reason, "short of") {
+			if !last.ID.IsZero() || last.Offset != int64(n) || !strings.Contains(last.Reason, "the file lacks ") && !strings.Contains(last.Reason, "the file has none of ") {
 				t.Fatalf("cut to %d: %v", n, last.Error())
 			}
 		}
@@ -172,12 +172,12 @@ func TestManifestTells(t *testing.T) {
 		file []byte
 		says string
 	}{
-		"left out":            {slices.Concat(head, cut(1), rest), "1 records short of 9"},
+		"left out":            {slices.Concat(head, cut(1), rest), "lacks 1 of the 9 records"},
 		"swapped":             {slices.Concat(head, cut(1), cut(0), rest), "digest"},
 		"twice for another":   {slices.Concat(head, cut(0), cut(0), rest), "digest"},
-		"added":               {slices.Concat(s.file, cut(0)), "1 records more than the manifest's 9"},
-		"certificate missing": {slices.Concat(s.file[:s.certsAt()], s.file[s.recordsAt[0]:]), "1 certificates short of 1"},
-		"certificate added":   {slices.Concat(head, s.file[s.certsAt():]), "1 certificates more"},
+		"added":               {slices.Concat(s.file, cut(0)), "has 10 records and should have 9"},
+		"certificate missing": {slices.Concat(s.file[:s.certsAt()], s.file[s.recordsAt[0]:]), "has none of the 1 certificate that"},
+		"certificate added":   {slices.Concat(head, s.file[s.certsAt():]), "has 2 certificates and should have 1"},
 	} {
 		items, problems := contents(t, read(t, c.file))
 		if len(problems) != 1 || !strings.Contains(problems[0].Reason, c.says) || len(items) < 8 {

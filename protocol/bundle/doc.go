@@ -16,6 +16,9 @@
 // Records stand in the order they were written in, which should be parents
 // before children: then import needs no waiting room.
 //
+// A bundle may be sealed: cut into chunks that are each encrypted in a block of its
+// own, in a CARv1 file whose root says how. [Sealer] writes one, [Opener] reads it.
+//
 // # Guarantees
 //
 // A bundle comes from anywhere and its medium rots. [Reader] checks every block
@@ -29,6 +32,9 @@
 // That a block matches its CID says nothing about who made it. Signatures are
 // left to protocol.ParseBatch; [Verify] does both, with no vault and no node.
 // The manifest is unsigned: its count and digest find damage, not malice.
+//
+// Of a sealed bundle anyone sees whether it is whole; who has the secret sees, too,
+// that nobody without it changed anything.
 //
 // Memory is bounded by [MaxCertificate] whatever the file claims, and time is
 // linear in its length. Nothing here opens files: it takes an io.Reader and an

@@ -26,11 +26,16 @@ const (
 // ends in; so links are never taken for the start of a section.
 var cidPrefix = []byte{0x01, 0x71, 0x12, 0x20}
 
-// appendSection appends a block with its framing and returns its id.
-func appendSection(b, data []byte) ([]byte, protocol.ID) {
+// rawPrefix begins the CIDs of sealed blocks: the same but for the codec, raw.
+var rawPrefix = []byte{0x01, 0x55, 0x12, 0x20}
+
+// appendSection appends a block of DAG-CBOR with its framing and returns its id.
+func appendSection(b, data []byte) ([]byte, protocol.ID) { return appendFramed(b, cidPrefix, data) }
+
+func appendFramed(b, prefix, data []byte) ([]byte, protocol.ID) {
 	id := protocol.Sum(data)
 	b = binary.AppendUvarint(b, uint64(cidSize+len(data)))
-	b = append(b, cidPrefix...)
+	b = append(b, prefix...)
 	b = append(b, id[:]...)
 	return append(b, data...), id
 }

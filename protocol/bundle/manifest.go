@@ -18,13 +18,14 @@ const Version = 1
 // format marks a manifest among all the things a CAR file may hold.
 const format = "metastate bundle"
 
-// Errors that say a file is none of ours, not that it is damaged.
+// Errors that say a file is none of ours, not that it is damaged. Their texts are
+// for people, after "it is".
 var (
 	// ErrNotCAR is wrapped when a file is no CARv1 file.
-	ErrNotCAR = errors.New("not a CARv1 file")
+	ErrNotCAR = errors.New("no bundle of records, or one whose beginning is damaged")
 	// ErrNotBundle is wrapped when a CARv1 file does not begin with a manifest
 	// of this version.
-	ErrNotBundle = errors.New("not a metastate bundle")
+	ErrNotBundle = errors.New("another CAR file, and no bundle of records")
 )
 
 var errNoMetastate = errors.New("the manifest names no metastate")

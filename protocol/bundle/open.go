@@ -25,6 +25,17 @@ func NewReader(src io.Reader) (*Reader, error) {
 	return r, nil
 }
 
+// NewSealedReader begins to read a bundle that was unlocked. Offsets are then of
+// the sealed block that holds the place. Errors are as those of [NewReader].
+func NewSealedReader(o *Opener) (*Reader, error) {
+	r, err := NewReader(o)
+	if err != nil {
+		return nil, err
+	}
+	r.sealed = o
+	return r, nil
+}
+
 // open reads header and manifest. Each proves the other: a sound manifest
 // tells what the header was, and a header tells that what follows was a
 // manifest.
@@ -68,7 +79,7 @@ func (s *scanner) manifestAt(skip int) (m Manifest, id protocol.ID, size int) {
 	}
 	skip += width
 	b = s.peek(skip + n)
-	data := soundBlock(b[min(skip, len(b)):], n)
+	data := soundBlock(cidPrefix, b[min(skip, len(b)):], n)
 	if data == nil {
 		return m, id, 0
 	}

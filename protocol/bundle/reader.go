@@ -12,6 +12,7 @@ import (
 // A Reader reads one bundle from front to back. It serves one goroutine.
 type Reader struct {
 	scan     scanner
+	sealed   *Opener // nil unless the bundle is sealed
 	manifest Manifest
 	known    bool      // the manifest was readable
 	opening  []Problem // met before the first record
@@ -50,6 +51,14 @@ func (r *Reader) Err() error {
 	return nil
 }
 
+// size is how many bytes of the file were read.
+func (r *Reader) size() int64 {
+	if r.sealed != nil {
+		return r.sealed.scan.offset
+	}
+	return r.scan.offset
+}
+
 // All yields what the bundle holds, in file order, and every problem with it.
 // The problem is nil with an item; with a problem the item is empty. It can be
 // ranged over once.
@@ -71,6 +80,9 @@ func (r *Reader) All() iter.Seq2[Item, *Problem] {
 }
 
 func (r *Reader) emit(it Item, p *Problem) {
+	if r.sealed != nil {
+		it.Offset = r.sealed.Place(it.Offset)
+	}
 	if !r.stopped {
 		r.stopped = !r.yield(it, p)
 	}
@@ -78,6 +90,9 @@ func (r *Reader) emit(it Item, p *Problem) {
 
 func (r *Reader) problem(p Problem) {
 	r.problems = true
+	if r.sealed != nil {
+		p.Offset = r.sealed.Place(p.Offset)
+	}
 	r.emit(Item{}, &p)
 }
 
@@ -169,6 +184,12 @@ func (r *Reader) finish() {
 		return
 	}
 	r.drop()
+	if r.sealed != nil { // what befell the sealed blocks, at offsets of the file
+		for _, p := range r.sealed.problems {
+			r.problems = true
+			r.emit(Item{}, &p)
+		}
+	}
 	if !r.known {
 		return
 	}
@@ -183,9 +204,20 @@ func (r *Reader) finish() {
 
 func (r *Reader) compare(what string, got, want uint64) {
 	if got < want {
-		r.problem(Problem{Offset: r.scan.offset, Reason: fmt.Sprintf("the file ends %d %ss short of %d", want-got, what, want)})
+		missing := fmt.Sprintf("the file lacks %d of the %s that it should have", want-got, counted(want, what))
+		if got == 0 {
+			missing = fmt.Sprintf("the file has none of the %s that it should have", counted(want, what))
+		}
+		r.problem(Problem{Offset: r.scan.offset, Reason: missing})
 	}
 	if got > want {
-		r.problem(Problem{Offset: r.scan.offset, Reason: fmt.Sprintf("%d %ss more than the manifest's %d", got-want, what, want)})
+		r.problem(Problem{Offset: r.scan.offset, Reason: fmt.Sprintf("the file has %s and should have %d", counted(got, what), want)})
 	}
+}
+
+func counted(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -32,13 +32,14 @@ const (
 // lost. Its buffer holds the largest section with the start of the next.
 type scanner struct {
 	r      *bufio.Reader
+	prefix []byte // of the CIDs of its sections
 	offset int64
 	tried  int64 // bytes hashed in vain, or to find lost framing
 	err    error // of the stream, other than its end
 }
 
 func newScanner(r io.Reader) scanner {
-	return scanner{r: bufio.NewReaderSize(r, 2*maxVarint+maxSection+cidSize+resyncWindow)}
+	return scanner{r: bufio.NewReaderSize(r, 2*maxVarint+maxSection+cidSize+resyncWindow), prefix: cidPrefix}
 }
 
 // peek returns the next n bytes, fewer only at the end of the stream. The
@@ -62,7 +63,7 @@ func (s *scanner) next() (sec section, ok bool) {
 	if len(head) == 0 || s.err != nil {
 		return section{}, false
 	}
-	sec = section{offset: s.offset, id: claimedID(head)}
+	sec = section{offset: s.offset, id: claimedID(s.prefix, head)}
 	if n, width := readVarint(head); width > 0 && s.takeFramed(&sec, width, n) {
 		return sec, true
 	}
@@ -77,7 +78,7 @@ func (s *scanner) next() (sec section, ok bool) {
 // sound or because another section starts where it ends.
 func (s *scanner) takeFramed(sec *section, width, n int) bool {
 	framed := s.startsAt(width + n)
-	switch data := soundBlock(s.peek(width + n)[width:], n); {
+	switch data := soundBlock(s.prefix, s.peek(width + n)[width:], n); {
 	case data != nil:
 		sec.data = bytes.Clone(data)
 	case framed:
@@ -92,11 +93,11 @@ func (s *scanner) takeFramed(sec *section, width, n int) bool {
 
 // soundBlock returns the block of a section of n bytes at the start of b if it
 // is whole and matches its CID, or nil. No block is empty.
-func soundBlock(b []byte, n int) []byte {
-	if len(b) < n || !bytes.HasPrefix(b, cidPrefix) {
+func soundBlock(prefix, b []byte, n int) []byte {
+	if len(b) < n || !bytes.HasPrefix(b, prefix) {
 		return nil
 	}
-	id := protocol.ID(b[len(cidPrefix):cidSize])
+	id := protocol.ID(b[len(prefix):cidSize])
 	if data := b[cidSize:n]; protocol.Sum(data) == id {
 		return data
 	}
@@ -105,13 +106,13 @@ func soundBlock(b []byte, n int) []byte {
 
 // claimedID returns the digest in the first CID of a section's first bytes,
 // wherever a damaged varint left it, or where an undamaged one puts it.
-func claimedID(head []byte) (id protocol.ID) {
-	i := bytes.Index(head, cidPrefix)
+func claimedID(prefix, head []byte) (id protocol.ID) {
+	i := bytes.Index(head, prefix)
 	if _, width := readVarint(head); i < 0 && width > 0 {
 		i = width
 	}
 	if i >= 0 && i+cidSize <= len(head) {
-		copy(id[:], head[i+len(cidPrefix):])
+		copy(id[:], head[i+len(prefix):])
 	}
 	return id
 }
@@ -125,7 +126,7 @@ func (s *scanner) startsAt(n int) bool {
 	}
 	b = b[n:]
 	_, width := readVarint(b)
-	return len(b) == 0 || (width > 0 && bytes.HasPrefix(b[width:], cidPrefix))
+	return len(b) == 0 || (width > 0 && bytes.HasPrefix(b[width:], s.prefix))
 }
 
 // resync moves on, by a byte at least, to the next section that is sound, or
@@ -134,7 +135,7 @@ func (s *scanner) resync() {
 	s.discard(1)
 	for s.err == nil {
 		b := s.peek(resyncWindow)
-		i := bytes.Index(b, cidPrefix)
+		i := bytes.Index(b, s.prefix)
 		if i < 0 {
 			keep := maxVarint + len(cidPrefix) - 1
 			if len(b) < resyncWindow {
@@ -167,7 +168,7 @@ func (s *scanner) soundAt(skip, width int) bool {
 	}
 	s.tried += int64(n)
 	b := s.peek(skip + width + n)
-	return len(b) > skip+width && soundBlock(b[skip+width:], n) != nil
+	return len(b) > skip+width && soundBlock(s.prefix, b[skip+width:], n) != nil
 }
 
 // affords reports whether n more bytes may be hashed in vain.

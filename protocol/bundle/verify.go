@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 )
 
@@ -34,7 +35,20 @@ func Verify(src io.Reader) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	v := verifier{}
+	return r.verify()
+}
+
+// VerifySealed is [Verify] for a sealed bundle that was unlocked.
+func VerifySealed(o *Opener) (Report, error) {
+	r, err := NewSealedReader(o)
+	if err != nil {
+		return Report{}, err
+	}
+	return r.verify()
+}
+
+func (r *Reader) verify() (Report, error) {
+	v := verifier{keys: identity.NewVerifier(keysKnown)}
 	if m, ok := r.Manifest(); ok {
 		v.report.Metastate = m.Metastate
 	}
@@ -49,13 +63,14 @@ func Verify(src io.Reader) (Report, error) {
 		}
 	}
 	v.flush()
-	v.report.Bytes = r.scan.offset
+	v.report.Bytes = r.size()
 	slices.SortStableFunc(v.report.Problems, func(a, b Problem) int { return cmp.Compare(a.Offset, b.Offset) })
 	return v.report, r.Err()
 }
 
 // A verifier gathers records into batches.
 type verifier struct {
+	keys   *identity.Verifier
 	report Report
 	items  []Item
 	inners [][]byte
@@ -65,6 +80,7 @@ type verifier struct {
 const (
 	batchRecords = 1024
 	batchBytes   = 1 << 20
+	keysKnown    = 4096
 )
 
 func (v *verifier) problem(p Problem) {
@@ -84,7 +100,7 @@ func (v *verifier) add(it Item) {
 }
 
 func (v *verifier) flush() {
-	recs, errs := protocol.ParseBatch(v.inners)
+	recs, errs := protocol.ParseBatch(v.keys, v.inners)
 	for i, rec := range recs {
 		if reason := v.judge(rec, errs[i]); reason != "" {
 			v.problem(Problem{v.items[i].ID, v.items[i].Offset, reason})

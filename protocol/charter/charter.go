@@ -20,6 +20,9 @@ const (
 	MaxDen           = 1_000_000 // of a fraction
 	MaxVersion       = 1 << 40
 	MaxVouches       = 64
+	MaxSponsors      = 10_000
+	MaxCarried       = 10_000
+	MaxAssisted      = 100
 
 	minute = 60
 	hour   = 60 * minute
@@ -41,8 +44,11 @@ const (
 	OfVotes = "votes" // a threshold of the yes and no votes; abstentions stand aside
 	OfRoll  = "roll"  // a threshold of the electorate; who does not vote counts against
 
+	OfTurnout = "turnout" // a quorum of the ballots cast: so many say yes or no
+
 	OfficeClerk     = "clerk"     // co-signs checkpoints
 	OfficeRegistrar = "registrar" // approves applications
+	OfficeTrustee   = "trustee"   // holds a share of the key to secret ballots
 
 	ClassOrdinary   = "ordinary"
 	ClassCharter    = "charter"
@@ -66,6 +72,21 @@ type Charter struct {
 	// Retention is how long after a vote nodes keep its ballots, at least 30 d;
 	// 0: 400 d.
 	Retention int64 `cbor:"retention,omitempty" yaml:"retention,omitempty"`
+	// Delegation lets members give others their vote; without it none can.
+	Delegation Delegation `cbor:"delegation,omitzero" yaml:"delegation,omitempty"`
+	// Assist lets officers enter the votes of members who can't; without it none do.
+	Assist Assist `cbor:"assist,omitzero" yaml:"assist,omitempty"`
+}
+
+// Delegation says how votes may be given to others (SPEC §8.2).
+type Delegation struct {
+	Cap uint64 `cbor:"cap" yaml:"cap"` // most votes that one member carries, besides their own; 1 to 10,000
+}
+
+// Assist says who may enter the votes of members who can't (SPEC §8.2).
+type Assist struct {
+	Office string `cbor:"office" yaml:"office"` // whose holders may
+	Cap    uint64 `cbor:"cap" yaml:"cap"`       // for how many members each of them may in one vote, 1 to 100
 }
 
 // Admission says who becomes a member and how (SPEC §5.2).
@@ -105,6 +126,29 @@ type Class struct {
 	Voting     int64    `cbor:"voting" yaml:"voting"`         // shortest vote
 	Contest    int64    `cbor:"contest" yaml:"contest"`       // after the result, for challenges to the count
 	Exit       int64    `cbor:"exit" yaml:"exit"`             // before it takes effect, for whoever would rather leave
+
+	// What a class may have besides.
+
+	QuorumOf   string     `cbor:"quorumOf,omitempty" yaml:"quorumOf,omitempty"`    // quorum of: roll, as without it, or turnout
+	Support    Support    `cbor:"support,omitzero" yaml:"support,omitempty"`       // what a proposal needs to come to the vote
+	Objections Objections `cbor:"objections,omitzero" yaml:"objections,omitempty"` // what those can do who disagree
+}
+
+// Support is what a proposal needs in its discussion, or it is not voted on
+// (SPEC §8.1).
+type Support struct {
+	Sponsors uint64   `cbor:"sponsors" yaml:"sponsors"` // members who support it, besides its author; at most 10,000
+	Share    Fraction `cbor:"share" yaml:"share"`       // least part of the roll that supports it, its author included; 0/1: none
+}
+
+// Objections are what those can do who disagree (SPEC §8.1, §8.3).
+type Objections struct {
+	// SetAside is the least part of the electorate that sets a decision aside by
+	// objecting to it in the contest period, until it is decided again; 0/1: none.
+	SetAside Fraction `cbor:"setAside" yaml:"setAside"`
+	// Override is the least part of those who consent or object that decides by
+	// consent over objections; 0/1: none does.
+	Override Fraction `cbor:"override" yaml:"override"`
 }
 
 // Passes reports whether yes votes reach the class's threshold of whole: the

@@ -112,9 +112,17 @@ func anyClass(name string) *rapid.Generator[Class] {
 	return rapid.Custom(func(t *rapid.T) Class {
 		period := rapid.Int64Range(0, MaxPeriod)
 		c := Class{
-			name, anyFraction(1).Draw(t, "threshold"), rapid.Bool().Draw(t, "strict"),
-			rapid.SampledFrom([]string{OfVotes, OfRoll}).Draw(t, "of"), anyFraction(0).Draw(t, "quorum"),
-			period.Draw(t, "discussion"), period.Draw(t, "freeze"), period.Draw(t, "voting"), period.Draw(t, "contest"), period.Draw(t, "exit"),
+			Name: name, Threshold: anyFraction(1).Draw(t, "threshold"), Strict: rapid.Bool().Draw(t, "strict"),
+			Of: rapid.SampledFrom([]string{OfVotes, OfRoll}).Draw(t, "of"), Quorum: anyFraction(0).Draw(t, "quorum"),
+			Discussion: period.Draw(t, "discussion"), Freeze: period.Draw(t, "freeze"), Voting: period.Draw(t, "voting"),
+			Contest: period.Draw(t, "contest"), Exit: period.Draw(t, "exit"),
+			QuorumOf: rapid.SampledFrom([]string{"", OfRoll, OfTurnout}).Draw(t, "quorumOf"),
+		}
+		if c.Discussion >= hour && rapid.Bool().Draw(t, "support") {
+			c.Support = Support{rapid.Uint64Range(0, MaxSponsors).Draw(t, "sponsors"), Fraction{1, 50}}
+		}
+		if c.Contest > 0 && rapid.Bool().Draw(t, "objections") {
+			c.Objections = Objections{SetAside: Fraction{1, 10}, Override: Fraction{4, 5}}
 		}
 		if name == ClassExpulsion || name == ClassCharter || name == ClassEntrenched {
 			c.Threshold, c.Of = Fraction{2, 3}, OfRoll
@@ -148,6 +156,9 @@ func anyCharter() *rapid.Generator[Charter] {
 				1, rapid.Uint64Range(1, MaxUses).Draw(t, "uses"), rapid.Int64Range(1, MaxAge).Draw(t, "age"),
 				Vouch{},
 			},
+		}
+		if rapid.Bool().Draw(t, "by others") {
+			c.Delegation, c.Assist = Delegation{rapid.Uint64Range(1, MaxCarried).Draw(t, "carried")}, Assist{OfficeClerk, rapid.Uint64Range(1, MaxAssisted).Draw(t, "assisted")}
 		}
 		names := func(must ...string) []string {
 			more := rapid.SliceOfN(anyName(), 0, 8).Draw(t, "names")

@@ -84,10 +84,25 @@ func (k *checker) charter(c Charter) {
 	k.admission(c)
 	k.offices(c.Offices)
 	k.classes(c.Classes)
+	k.voting(c)
 	k.period("suspend", c.Suspend, 1, MaxSuspend,
 		"one officer alone may suspend only so long as a majority needs to meet")
 	if c.Retention != 0 {
 		k.period("retention", c.Retention, MinRetention, MaxRetention, "whoever was away must be able to recount what was decided")
+	}
+}
+
+// voting checks how members may vote by others.
+func (k *checker) voting(c Charter) {
+	if c.Delegation != (Delegation{}) {
+		k.span("delegation: cap", c.Delegation.Cap, 1, MaxCarried)
+	}
+	if c.Assist == (Assist{}) {
+		return
+	}
+	k.span("assist: cap", c.Assist.Cap, 1, MaxAssisted)
+	if _, ok := c.Office(c.Assist.Office); !ok {
+		k.add("assist: office", "%s is no office of this charter; write one of those above", quoted(c.Assist.Office))
 	}
 }
 

@@ -35,6 +35,7 @@ func (k *checker) class(field string, c Class) {
 	if k.fraction(field+": quorum", c.Quorum) && c.Quorum.Num > c.Quorum.Den {
 		k.add(field+": quorum", "%v is more than the whole group, so that no vote would count; write at most 1/1, or 0/1 for none", c.Quorum)
 	}
+	k.minority(field, c)
 	for _, p := range [...]struct {
 		name string
 		n    int64
@@ -46,6 +47,30 @@ func (k *checker) class(field string, c Class) {
 		{"exit", c.Exit},
 	} {
 		k.period(field+": "+p.name, p.n, 0, MaxPeriod, "nothing would ever be settled")
+	}
+}
+
+// minority checks what a class may have besides its rule.
+func (k *checker) minority(field string, c Class) {
+	if c.QuorumOf != "" {
+		k.word(field+": quorumOf", c.QuorumOf, OfRoll, OfTurnout)
+	}
+	if s := c.Support; s != (Support{}) {
+		k.span(field+": support: sponsors", s.Sponsors, 0, MaxSponsors)
+		if k.fraction(field+": support: share", s.Share) && s.Share.Num > s.Share.Den {
+			k.add(field+": support: share", "%v is more than the whole group, so that nothing would come to the vote; write at most 1/1", s.Share)
+		}
+		if c.Discussion < hour {
+			k.add(field+": discussion", "%s is too short to find support in; write at least 1h, or leave support out", formatSeconds(c.Discussion))
+		}
+	}
+	if o := c.Objections; o != (Objections{}) {
+		if k.fraction(field+": objections: setAside", o.SetAside) && o.SetAside.Num > 0 && (o.SetAside.Num > o.SetAside.Den || c.Contest == 0) {
+			k.add(field+": objections: setAside", "nobody can object so: write at most 1/1, and a contest period")
+		}
+		if k.fraction(field+": objections: override", o.Override) && o.Override.Num > 0 && (o.Override.AtLeast(1, 2) || o.Override.Num > o.Override.Den) {
+			k.add(field+": objections: override", "%v lets no more than half pass over objections, or nobody; write more than 1/2 and at most 1/1, or 0/1 for never", o.Override)
+		}
 	}
 }
 

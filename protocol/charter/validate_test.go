@@ -29,6 +29,15 @@ func TestValidateDecoded(t *testing.T) {
 			c.Classes[5].Name = "Ordinary"
 		}},
 		{"fraction", "charter: class budget: quorum: 1/1000001 has a number over 1000000", func(c *Charter) { c.Classes[0].Quorum = Fraction{1, MaxDen + 1} }},
+		{"quorum of nothing", "charter: class budget: quorumOf: ", func(c *Charter) { c.Classes[0].QuorumOf = "votes" }},
+		{"support of more than all", "charter: class budget: support: share: 2/1 is more", func(c *Charter) { c.Classes[0].Support.Share = Fraction{2, 1} }},
+		{"too many sponsors", "charter: class budget: support: sponsors: 10001 is out", func(c *Charter) { c.Classes[0].Support = Support{MaxSponsors + 1, Fraction{0, 1}} }},
+		{"support without a discussion", "charter: class ordinary: discussion: 0 is too short", func(c *Charter) { c.Classes[5].Support = Support{1, Fraction{0, 1}} }},
+		{"objections without a contest", "charter: class ordinary: objections: setAside: nobody", func(c *Charter) { c.Classes[5].Objections = Objections{Fraction{1, 2}, Fraction{0, 1}} }},
+		{"a half passes over objections", "charter: class ordinary: objections: override: 1/2 lets", func(c *Charter) { c.Classes[5].Objections = Objections{Fraction{0, 1}, Fraction{1, 2}} }},
+		{"delegation", "charter: delegation: cap: 10001 is out", func(c *Charter) { c.Delegation.Cap = MaxCarried + 1 }},
+		{"assist", "charter: assist: cap: 0 is out", func(c *Charter) { c.Assist.Office = OfficeClerk }},
+		{"assist by nobody", `charter: assist: office: "nurse" is no office`, func(c *Charter) { c.Assist = Assist{"nurse", 1} }},
 		{"offices", "charter: offices: 17 are too many", func(c *Charter) { c.Offices = make([]Office, 17) }},
 		{"classes", "charter: classes: 17 are too many", func(c *Charter) { c.Classes = make([]Class, 17) }},
 	} {
@@ -49,7 +58,17 @@ func TestValidateBounds(t *testing.T) {
 	c.Admission = Admission{PolicyRegistrar, InvitesOfficers, 7, MaxUses, MaxAge, Vouch{}}
 	c.Offices[0].Seats, c.Offices[1].Seats, c.Offices[1].Term = MaxClerks, MaxSeats, MaxTerm
 	c.Classes[4].Threshold, c.Classes[4].Strict = Fraction{1, 2}, true
-	c.Classes[5] = Class{ClassOrdinary, Fraction{1, 1}, false, OfRoll, Fraction{1, 1}, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod}
+	c.Classes[5] = Class{
+		ClassOrdinary,
+		Fraction{1, 1},
+		false, OfRoll,
+		Fraction{1, 1},
+		MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod, MaxPeriod,
+		OfTurnout,
+		Support{MaxSponsors, Fraction{1, 1}},
+		Objections{Fraction{1, 1}, Fraction{1, 1}},
+	}
+	c.Delegation, c.Assist = Delegation{MaxCarried}, Assist{OfficeClerk, MaxAssisted}
 	if err := c.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -41,6 +41,7 @@ func YAML(c Charter) []byte {
 		w.comment(0, "Nodes keep ballots at least so long after the vote, 30d or more. Results are kept for ever.")
 		w.line(0, "retention: %s", formatSeconds(c.Retention))
 	}
+	w.voting(c)
 	w.blank()
 	w.comment(0, "The text that each member agrees to by joining. At most 40 KiB.")
 	w.statutes(c.Statutes)
@@ -172,6 +173,39 @@ func (w *writer) class(c Class) {
 	w.line(4, "voting: %s", formatSeconds(c.Voting))
 	w.line(4, "contest: %s", formatSeconds(c.Contest))
 	w.line(4, "exit: %s", formatSeconds(c.Exit))
+	if c.QuorumOf != "" {
+		w.comment(4, "roll: so many of all who may vote take part. turnout: so many of those who vote say yes or no, instead of abstaining.")
+		w.line(4, "quorumOf: %s", text(c.QuorumOf))
+	}
+	if c.Support != (Support{}) {
+		w.comment(4, "What a proposal needs by the end of its discussion, or it is not voted on: members who support it besides its author, and the least part of all members with its author.")
+		w.line(4, "support:")
+		w.line(6, "sponsors: %d", c.Support.Sponsors)
+		w.line(6, "share: %v", c.Support.Share)
+	}
+	if c.Objections != (Objections{}) {
+		w.comment(4, "So many of the electorate, objecting in the contest period, set a decision aside until it is decided once more; and so many of those who consent or object decide by consent over objections. 0/1 for never.")
+		w.line(4, "objections:")
+		w.line(6, "setAside: %v", c.Objections.SetAside)
+		w.line(6, "override: %v", c.Objections.Override)
+	}
+}
+
+// voting writes how members may vote by others.
+func (w *writer) voting(c Charter) {
+	if c.Delegation != (Delegation{}) {
+		w.blank()
+		w.comment(0, "Members may give another member their vote, for all decisions, a class, or one. Their own ballot always comes first. Nobody carries more than this besides their own; what is over it abstains. Never in secret votes.")
+		w.line(0, "delegation:")
+		w.line(2, "cap: %d", c.Delegation.Cap)
+	}
+	if c.Assist != (Assist{}) {
+		w.blank()
+		w.comment(0, "Who holds this office may enter the vote of a member who can't, each for so many members in one vote. The member is told, and their own ballot comes first. Such votes are counted apart. Never in secret votes.")
+		w.line(0, "assist:")
+		w.line(2, "office: %s", text(c.Assist.Office))
+		w.line(2, "cap: %d", c.Assist.Cap)
+	}
 }
 
 func thresholdMeans(c Class) string {

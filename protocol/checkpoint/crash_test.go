@@ -192,6 +192,26 @@ func TestCrashAlone(t *testing.T) {
 
 // A record that is damaged, another's or of another height is refused: a
 // machine without its memory must not sign.
+// What a clerk signed after one checkpoint is not gone on with after another.
+func TestResumeOnAnotherBranch(t *testing.T) {
+	cfg := Config{
+		Metastate: testMetastate, Height: 2, Prev: protocol.Sum([]byte("here")), Clerks: testClerks(4), Signer: testKey(2),
+	}
+	m, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Step(Start{})
+	m.Step(TimedOut{Step: StepPropose})
+	if _, err := Resume(cfg, m.record()); err != nil || len(m.own) != 1 {
+		t.Fatalf("on its own: %v", err)
+	}
+	cfg.Prev = protocol.Sum([]byte("there"))
+	if _, err := Resume(cfg, m.record()); !errors.Is(err, ErrOtherBranch) {
+		t.Errorf("on another: %v", err)
+	}
+}
+
 func TestResumeRefuses(t *testing.T) {
 	cfg := Config{Metastate: testMetastate, Height: 1, Clerks: testClerks(4), Signer: testKey(2)}
 	m, _ := New(cfg)

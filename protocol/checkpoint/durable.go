@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -20,6 +22,7 @@ const maxRecordSize = 2*MaxMessageSize + (2*certificate.MaxClerks+4)*256
 // wireRecord is what [Persist] stores. The step is not in it: the messages
 // signed in the round tell.
 type wireRecord struct {
+	Prev      []byte      `cbor:"f"` // 32 bytes, zeros at height 1
 	Height    uint64      `cbor:"h"`
 	Locked    *wireLock   `cbor:"l,omitempty"`
 	Metastate protocol.ID `cbor:"m"`
@@ -44,7 +47,7 @@ type wireValid struct {
 // record returns what the machine must not forget.
 func (m *Machine) record() []byte {
 	w := wireRecord{
-		Height: m.cfg.Height, Metastate: m.cfg.Metastate, Round: m.at.round, Version: recordVersion,
+		Prev: m.cfg.Prev[:], Height: m.cfg.Height, Metastate: m.cfg.Metastate, Round: m.at.round, Version: recordVersion,
 		Own: raws(m.own), Proof: raws(m.proof), Passage: raws(m.passage),
 	}
 	if m.locked.round != NoRound {
@@ -64,11 +67,17 @@ func raws(msgs []*Message) [][]byte {
 	return out
 }
 
+// ErrOtherBranch says that a clerk has signed at a height whose previous
+// checkpoint was another one. What it signs there now would be the second of
+// two different messages.
+var ErrOtherBranch = errors.New("checkpoint: signed already at this height of another branch")
+
 // Resume returns the machine of a height from the last record that [Persist]
 // stored, to go on with [Start] as after any stop, kill -9 included. It signs
 // nothing that conflicts with what it signed before.
 //
-// An error means that the record is damaged or another's. Then this clerk must
+// An error means that the record is damaged or another's, [ErrOtherBranch] that
+// it is this clerk's own of another branch. Then this clerk must
 // not vote at this height at all, and waits for its certificate: a machine made
 // with [New] instead could sign against itself.
 func Resume(cfg Config, record []byte) (*Machine, error) {
@@ -96,6 +105,9 @@ func (m *Machine) restore(record []byte) error {
 	if m.self < 0 {
 		return fmt.Errorf("%w: a record without a signer", certificate.ErrMalformed)
 	}
+	if !bytes.Equal(w.Prev, m.cfg.Prev[:]) {
+		return ErrOtherBranch
+	}
 	m.at.round = w.Round
 	if err := m.restoreLocks(w); err != nil {
 		return err
@@ -105,7 +117,9 @@ func (m *Machine) restore(record []byte) error {
 
 func decodeRecord(b []byte) (w wireRecord, err error) {
 	d := wire.NewDecoder(b)
-	pairs := d.Open(7, 9)
+	pairs := d.Open(8, 10)
+	d.Key("f")
+	w.Prev = d.Bytes(len(protocol.ID{}))
 	d.Key("h")
 	w.Height = d.Uint(math.MaxUint64)
 	if d.Optional("l") {
@@ -139,7 +153,7 @@ func decodeRecord(b []byte) (w wireRecord, err error) {
 		d.Key("r")
 		w.Valid.Round = uint32(d.Uint(certificate.MaxRound))
 	}
-	if pairs != 7 {
+	if pairs != 8 {
 		d.Fail("fields of something else")
 	}
 	return w, d.End()

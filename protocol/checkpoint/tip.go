@@ -8,7 +8,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
-	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
@@ -166,7 +165,7 @@ func (t Tip) open(r *protocol.Record) bool {
 		return !t.elsewhere(r)
 	}
 	p := t.state.Decisions().Poll(h.Subject)
-	return p != nil && p.Phase == decision.Voting
+	return p != nil && p.Phase.Takes(r.Kind())
 }
 
 // elsewhere reports whether r is a recall that was to follow another checkpoint
@@ -313,10 +312,8 @@ func (t Tip) next(records []*protocol.Record, asOf int64, recall protocol.ID) (N
 	n.Value.Control.Digest = n.Tip.control.Root()
 	n.Value.Control.Count = uint64(n.Tip.control.Len())
 	for _, id := range s.Decisions().JustClosed() {
-		p := s.Decisions().Poll(id)
-		n.Value.Closings = append(n.Value.Closings, certificate.Closing{
-			Poll: id, Digest: p.Result.Ballots, Count: p.Result.Counted, Result: p.Result.ID(),
-		})
+		ballots, counted, result := s.Decisions().Poll(id).Closing()
+		n.Value.Closings = append(n.Value.Closings, certificate.Closing{Poll: id, Digest: ballots, Count: counted, Result: result})
 	}
 	b, err := n.Value.Encode()
 	if err != nil {

@@ -3,6 +3,8 @@ package decision
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/abroad"
@@ -36,7 +38,7 @@ type Act struct {
 
 func (a *Act) validate(b ProposeBody) error {
 	want := Act{Kind: a.Kind}
-	method := "yes-no"
+	methods := []string{"yes-no"}
 	switch a.Kind {
 	case Expel, Admit:
 		want.Persona = a.Persona
@@ -44,12 +46,13 @@ func (a *Act) validate(b ProposeBody) error {
 			return errors.New("decision: the act names nobody")
 		}
 	case Elect:
-		want.Office, method = a.Office, "plurality"
-		if err := candidates(b.Options); err != nil {
+		want.Office, methods = a.Office, electing
+		if err := candidates(b); err != nil {
 			return err
 		}
 	case Amend:
 		want.Base, want.Charter = a.Base, a.Charter
+		methods = []string{"yes-no", "consent"}
 		if a.Charter == nil || a.Base.IsZero() {
 			return errors.New("decision: an amendment gives the new charter and names the one that it amends")
 		}
@@ -75,18 +78,41 @@ func (a *Act) validate(b ProposeBody) error {
 	if *a != want {
 		return fmt.Errorf("decision: the act %s has fields of another", a.Kind)
 	}
-	if b.Method != method {
-		return fmt.Errorf("decision: the act %s is decided by the method %s", a.Kind, method)
+	if !slices.Contains(methods, b.Method) {
+		return fmt.Errorf("decision: the act %s is decided by the method %s", a.Kind, strings.Join(methods, " or "))
 	}
 	return nil
 }
 
-// candidates requires that options are ids of personas, each once.
-func candidates(options []string) error {
+// electing are the methods that fill offices.
+var electing = []string{
+	"plurality", "approval", "score", "schulze", "irv", "scottish-stv", "meek-stv", "meek-prf",
+	"dhondt", "sainte-lague", "hare", "droop",
+}
+
+// listing are those in which people stand on lists.
+var listing = []string{"dhondt", "sainte-lague", "hare", "droop"}
+
+// candidates requires that who can be elected are ids of personas, each once.
+func candidates(b ProposeBody) error {
+	names := b.Options
+	if slices.Contains(listing, b.Method) {
+		if names = nil; len(b.Params.Lists) != len(b.Options) {
+			return errors.New("decision: an election by lists names the candidates of each list")
+		}
+		for i, l := range b.Params.Lists {
+			if len(l) == 0 {
+				return fmt.Errorf("decision: the list %.40q has no candidates", b.Options[i])
+			}
+			for _, c := range l {
+				names = append(names, c.Name)
+			}
+		}
+	}
 	seen := map[string]bool{}
-	for _, o := range options {
+	for _, o := range names {
 		if id, err := protocol.ParseID(o); err != nil || id.String() != o || seen[o] {
-			return errors.New("decision: the options of an election are ids of personas, each once")
+			return errors.New("decision: who stands for an office is named by the id of a persona, each once")
 		}
 		seen[o] = true
 	}
@@ -147,7 +173,7 @@ type amendment struct {
 // enact carries out a decision that comes into force.
 func (f *fold) enact(p *Poll) {
 	a := p.Body.Act
-	if a == nil || p.Result == nil {
+	if a == nil || p.Result == nil || p.Body.Rehearsal {
 		return
 	}
 	switch a.Kind {

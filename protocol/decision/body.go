@@ -3,12 +3,14 @@ package decision
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/metastate-p2p/metastate/identity"
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision/committee"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
-	"github.com/metastate-p2p/metastate/protocol/decision/count/plurality"
-	"github.com/metastate-p2p/metastate/protocol/decision/count/yesno"
+	"github.com/metastate-p2p/metastate/protocol/decision/count/lists"
 )
 
 // Bounds on bodies. Bytes, but for the number of options and the durations in
@@ -22,36 +24,109 @@ const (
 	MinVoting  = 1
 	MaxVoting  = 400 * 24 * 60 * 60
 
+	MaxSeats = 10_000
+
+	MaxReason  = 1000 // of a contest, a dissent, a ballot
+	MaxComment = 8 << 10
+
+	MaxDissents  = 64 // on one decision
+	MaxRevisions = 16 // of one proposal
+
 	MaxClosings = 64 // polls that one checkpoint closes
 	MaxPolls    = 32 // of one author that no vote has decided yet
 )
 
 // ProposeBody puts a question to a vote.
 type ProposeBody struct {
-	Title   string   `cbor:"title"`
-	Text    string   `cbor:"text,omitempty"`
-	Method  string   `cbor:"method"`
-	Options []string `cbor:"options,omitempty"`
-	Seats   uint64   `cbor:"seats,omitempty"` // to fill, of methods that elect several
-	Class   string   `cbor:"class"`
-	Voting  int64    `cbor:"voting"` // seconds, from the checkpoint that opens the vote
-	Act     *Act     `cbor:"act,omitempty"`
+	Title   string       `cbor:"title"`
+	Text    string       `cbor:"text,omitempty"`
+	Method  string       `cbor:"method"`
+	Options []string     `cbor:"options,omitempty"`
+	Seats   uint64       `cbor:"seats,omitempty"` // to fill, of methods that elect several
+	Params  count.Params `cbor:"params,omitzero"`
+	Tie     string       `cbor:"tie,omitempty"` // how ties are settled: "", lot or listed
+	Secret  SecretBody   `cbor:"secret,omitzero"`
+	Class   string       `cbor:"class"`
+	Voting  int64        `cbor:"voting"` // seconds, from the checkpoint that opens the vote
+	Act     *Act         `cbor:"act,omitempty"`
+	// Rehearsal is a mock vote: it opens at once and has no effect.
+	Rehearsal bool `cbor:"rehearsal,omitempty"`
+	// Confirms is the decision that this one takes again after objections set it
+	// aside.
+	Confirms protocol.ID `cbor:"confirms,omitzero"`
 }
 
-// BallotBody is an open ballot.
+// SecretBody makes a vote secret.
+type SecretBody struct {
+	Least uint64 `cbor:"least"` // fewest ballots whose sum is opened, 1 to 2^32
+}
+
+// How ties are settled. Without a word a tie leaves open what it decides; methods
+// that can't go on so draw the lot.
+const (
+	TieLot    = "lot"    // by the digest of the ballots
+	TieListed = "listed" // the option listed first is preferred
+)
+
+// BallotBody is a ballot.
 type BallotBody struct {
-	Choice string `cbor:"choice"` // in the method's normal form
+	Choice  string      `cbor:"choice,omitempty"` // of an open ballot, in the method's normal form
+	Ballot  []byte      `cbor:"ballot,omitempty"` // of a secret one (SPEC §8.5)
+	Version protocol.ID `cbor:"version,omitzero"` // of a proposal that was revised: the last revision
+	For     protocol.ID `cbor:"for,omitzero"`     // whom an officer casts it for
+	Reason  string      `cbor:"reason,omitempty"` // at most MaxReason bytes; of an objection there is one
 }
 
-// MethodByName finds a counting method of this version.
-func MethodByName(name string) (count.Method, error) {
-	switch name {
-	case "yes-no":
-		return yesno.Method{}, nil
-	case "plurality":
-		return plurality.Method{}, nil
-	}
-	return nil, fmt.Errorf("decision: no counting method %q in this version: use yes-no or plurality", name)
+// ReviseBody puts another text in a proposal's place while it is discussed.
+type ReviseBody struct {
+	Proposal protocol.ID `cbor:"proposal"`
+	Body     ProposeBody `cbor:"body"`
+}
+
+// WithdrawBody takes a proposal back before its vote.
+type WithdrawBody struct {
+	Proposal protocol.ID `cbor:"proposal"`
+}
+
+// SupportBody says that its author would have a proposal voted on.
+type SupportBody struct {
+	Proposal protocol.ID `cbor:"proposal"`
+	Not      bool        `cbor:"not,omitempty"` // takes it back
+}
+
+// WordsBody is what a member says on a decision for the record: the reason of a
+// contest or the minority report of a dissent.
+type WordsBody struct {
+	Proposal protocol.ID `cbor:"proposal"`
+	Text     string      `cbor:"text"` // 1 to MaxReason bytes
+}
+
+// CommentBody is part of a proposal's discussion.
+type CommentBody struct {
+	Text    string      `cbor:"text"`              // 1 to MaxComment bytes
+	To      protocol.ID `cbor:"to,omitzero"`       // the comment it answers
+	Suggest string      `cbor:"suggest,omitempty"` // another text for the proposal; at most MaxText bytes
+}
+
+// TrusteeBody is what a trustee says while their committee makes its key.
+type TrusteeBody struct {
+	Committee protocol.ID     `cbor:"committee"`
+	Stage     committee.Stage `cbor:"stage"`
+	Message   []byte          `cbor:"message,omitempty"`
+}
+
+// OpenBody is what a trustee says once a secret vote is closed: without a share,
+// that the closing is the one they open; with it, their share of the sum.
+type OpenBody struct {
+	Proposal protocol.ID `cbor:"proposal"`
+	Share    []byte      `cbor:"share,omitempty"`
+}
+
+// DelegateBody gives the author's vote to another member, or takes it back.
+type DelegateBody struct {
+	Proposal protocol.ID `cbor:"proposal,omitzero"` // for one vote
+	Class    string      `cbor:"class,omitempty"`   // for a class of decisions; neither: for all
+	To       protocol.ID `cbor:"to,omitzero"`       // to whom; zero: to nobody
 }
 
 // Validate refuses what can't be voted on, and says what to write instead.
@@ -77,14 +152,42 @@ func (b ProposeBody) Validate() error {
 	if err != nil {
 		return err
 	}
-	if _, err := m.Options(b.Options); err != nil {
+	options, err := m.Options(b.Options)
+	if err != nil {
 		return fmt.Errorf("decision: %w", err)
 	}
-	if b.Seats > uint64(len(b.Options)) {
+	if _, ok := m.(lists.Method); b.Seats > MaxSeats || b.Seats > uint64(len(b.Options)) && !ok {
 		return errors.New("decision: more seats than options")
+	}
+	if err := m.Check(b.question(options)); err != nil {
+		return fmt.Errorf("decision: %w", err)
+	}
+	if b.Tie != "" && b.Tie != TieLot && b.Tie != TieListed {
+		return errors.New("decision: ties are settled by lot or as listed, or stay open")
+	}
+	if b.Secret != (SecretBody{}) {
+		if err := b.checkSecret(options); err != nil {
+			return err
+		}
 	}
 	if b.Act != nil {
 		return b.Act.validate(b)
+	}
+	return nil
+}
+
+// question is what the proposal asks, without what is known only when it is
+// counted.
+func (b ProposeBody) question(options []string) count.Question {
+	return count.Question{
+		Options: options, Seats: max(b.Seats, 1), Params: b.Params, Order: count.AsListed(len(options)), Open: b.Tie == "",
+	}
+}
+
+// CheckText requires text that says something, of at most limit bytes.
+func CheckText(what, s string, limit int) error {
+	if strings.TrimSpace(s) == "" || len(s) > limit || !utf8.ValidString(s) {
+		return fmt.Errorf("decision: the %s must be 1 to %d bytes of UTF-8", what, limit)
 	}
 	return nil
 }

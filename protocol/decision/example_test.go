@@ -14,6 +14,7 @@ import (
 func Example() {
 	poll := &decision.Poll{
 		Body:       decision.ProposeBody{Title: "A tool library", Method: "yes-no", Class: charter.ClassOrdinary, Voting: 3600},
+		Options:    []string{"yes", "no", "abstain"},
 		Electorate: 8,
 	}
 	for i, choice := range []count.Choice{"yes", "yes", "yes", "no", "abstain"} {
@@ -24,14 +25,14 @@ func Example() {
 		Threshold: charter.Fraction{Num: 1, Den: 2}, Strict: true, Of: charter.OfVotes,
 		Quorum: charter.Fraction{Num: 1, Den: 2},
 	}
-	result, err := poll.Tally(decision.Rule(class))
+	result, err := poll.Count(decision.Rule(class), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Println(result.Outcome)
 	for _, step := range result.Rounds {
-		fmt.Println("-", step)
+		fmt.Println("-", step.Text)
 	}
 
 	// Output:

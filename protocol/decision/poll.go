@@ -1,9 +1,6 @@
 package decision
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
@@ -20,43 +17,78 @@ const (
 	Discussion Phase = "discussion"
 	Frozen     Phase = "frozen"
 	Voting     Phase = "voting"
+	Closed     Phase = "closed" // a secret vote that is not opened yet
 	Contest    Phase = "contest"
 	Passed     Phase = "passed"
 	Rejected   Phase = "rejected"
 	InForce    Phase = "in-force"
+	Withdrawn  Phase = "withdrawn"
 )
 
-// Closed reports whether the vote is over.
+// Closed reports whether nothing more is covered of it: the vote is over, or there
+// is none.
 func (p Phase) Closed() bool {
-	return p == Contest || p == Passed || p == Rejected || p == InForce
+	switch p {
+	case Closed, Contest, Passed, Rejected, InForce, Withdrawn:
+		return true
+	}
+	return false
+}
+
+// Takes reports whether records of a kind of the bulk plane may belong to a
+// proposal in this phase.
+func (p Phase) Takes(kind protocol.Kind) bool {
+	switch p {
+	case Discussion, Frozen:
+		return kind == protocol.Comment
+	case Voting:
+		return kind == protocol.Comment || kind == protocol.Ballot
+	}
+	return false
 }
 
 // A Poll is a proposal and its vote. It is immutable.
 type Poll struct {
 	Proposal   protocol.ID
 	Author     protocol.ID
-	Body       ProposeBody // without its text, which stays in the record
+	Body       ProposeBody // as last revised, without its text, which stays in the record
+	Debate     Debate
 	Options    []string
 	Phase      Phase
 	Next       int64  // checkpoint time at which the phase ends; 0 if it doesn't
 	RecordDate uint64 // checkpoint whose roll is the electorate; 0 before the vote opens
 	Opened     int64  // checkpoint time of that checkpoint
 	Electorate uint64
-	Ballots    merkle.Map[*Vote] // by voter
+	Ballots    merkle.Map[*Vote] // by voter; see HasBallots
 	Covered    merkle.Set        // its records that checkpoints cover, as long as any may be
 	Refused    uint64            // ballots covered and not counted
 	Result     *Result
 	Because    []protocol.Cause
 
+	Secret *Secrecy // of a secret vote
+
+	counted [32]byte         // root of ballots that are not here, zero if all are
 	amends  *charter.Charter // what an amendment makes of the charter
 	charter protocol.ID      // its id, in the state for all of it
+}
+
+// A Debate is what members said on a proposal besides voting.
+type Debate struct {
+	Began      uint64        `cbor:"began"`                // the checkpoint that covers the proposal; 0 of a draft
+	Version    protocol.ID   `cbor:"version,omitzero"`     // the last revision, if there is one
+	Revisions  uint64        `cbor:"revisions,omitempty"`  // how many there are
+	Support    uint64        `cbor:"support,omitempty"`    // members who would have it voted on, besides its author
+	Objections uint64        `cbor:"objections,omitempty"` // of the electorate, in the contest period
+	Dissents   []protocol.ID `cbor:"dissents,omitempty"`   // minority reports, in the order covered
 }
 
 // A Vote is a voter's ballot that counts.
 type Vote struct {
 	Seq    uint64       `cbor:"q"`
 	Ballot protocol.ID  `cbor:"b"`
-	Choice count.Choice `cbor:"c"`
+	Choice count.Choice `cbor:"c,omitempty"` // of an open ballot
+	Sealed []byte       `cbor:"e,omitempty"` // of a secret one: its ciphertexts
+	By     protocol.ID  `cbor:"a,omitzero"`  // the officer who cast it for the voter
 }
 
 // AppendLeaf encodes the vote for the state root.
@@ -65,33 +97,36 @@ func (v *Vote) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(v).
 // A Result is how a vote ended.
 type Result struct {
 	count.Result
-	Counted uint64   `cbor:"counted"`
-	Height  uint64   `cbor:"height"`  // of the closing checkpoint
-	Ballots [32]byte `cbor:"ballots"` // digest of the counted ballots
+	Counted  uint64   `cbor:"counted"`  // ballots
+	Assisted uint64   `cbor:"assisted"` // of these, cast by officers for members
+	Carried  uint64   `cbor:"carried"`  // votes that members gave to others who voted
+	Height   uint64   `cbor:"height"`   // of the closing checkpoint
+	Ballots  [32]byte `cbor:"ballots"`  // digest of the counted ballots
 }
 
 // ID names the result in the closing checkpoint.
 func (r *Result) ID() protocol.ID { return protocol.Sum(dagcbor.Encode(r.leaf())) }
 
 type resultLeaf struct {
-	Result  count.Result `cbor:"result"`
-	Counted uint64       `cbor:"counted"`
-	Height  uint64       `cbor:"height"`
-	Ballots []byte       `cbor:"ballots"`
+	Result   count.Result `cbor:"result"`
+	Counted  uint64       `cbor:"counted"`
+	Assisted uint64       `cbor:"assisted,omitempty"`
+	Carried  uint64       `cbor:"carried,omitempty"`
+	Height   uint64       `cbor:"height"`
+	Ballots  []byte       `cbor:"ballots"`
 }
 
 func (r *Result) leaf() *resultLeaf {
 	if r == nil {
 		return nil
 	}
-	c := r.Result
-	c.Rounds = nil // words may be bettered without changing any root
-	return &resultLeaf{c, r.Counted, r.Height, r.Ballots[:]}
+	return &resultLeaf{r.Result, r.Counted, r.Assisted, r.Carried, r.Height, r.Ballots[:]}
 }
 
 type pollLeaf struct {
 	Author     protocol.ID      `cbor:"author"`
 	Body       ProposeBody      `cbor:"body"`
+	Debate     Debate           `cbor:"debate"`
 	Phase      Phase            `cbor:"phase"`
 	Next       int64            `cbor:"next,omitempty"`
 	RecordDate uint64           `cbor:"recordDate,omitempty"`
@@ -103,44 +138,46 @@ type pollLeaf struct {
 	Result     *resultLeaf      `cbor:"result,omitempty"`
 	Because    []protocol.Cause `cbor:"because,omitempty"`
 	Charter    protocol.ID      `cbor:"charter,omitzero"`
+	Secret     *Secrecy         `cbor:"secret,omitempty"`
 }
 
 // AppendLeaf encodes the poll for the state root (SPEC §6.3).
 func (p *Poll) AppendLeaf(b []byte) []byte {
 	l := pollLeaf{
-		Author: p.Author, Body: p.Body, Phase: p.Phase, Next: p.Next, RecordDate: p.RecordDate, Opened: p.Opened,
-		Electorate: p.Electorate, Refused: p.Refused, Result: p.Result.leaf(), Because: p.Because, Charter: p.charter,
+		Author: p.Author, Body: p.Body, Debate: p.Debate, Phase: p.Phase, Next: p.Next, RecordDate: p.RecordDate, Opened: p.Opened,
+		Electorate: p.Electorate, Refused: p.Refused, Result: p.Result.leaf(), Because: p.Because, Charter: p.charter, Secret: p.Secret,
 	}
-	if p.Ballots.Len() > 0 {
-		root := p.Ballots.Root()
+	if root := p.ballotsRoot(); root != [32]byte{} {
 		l.Ballots = root[:]
 	}
-	if p.Phase == Voting && p.Covered.Len() > 0 {
+	if !p.Phase.Closed() && p.Covered.Len() > 0 {
 		root := p.Covered.Root()
 		l.Covered = root[:]
 	}
 	return append(b, dagcbor.Encode(l)...)
 }
 
-// Tally counts the ballots as they stand: the result once the vote is over,
-// before that how it would be if it ended now.
-func (p *Poll) Tally(rule count.Rule) (*Result, error) {
-	if p.Result != nil {
-		return p.Result, nil
+// HasBallots reports whether Ballots are those of the poll. Of a poll that was
+// closed when a snapshot was taken only their root is restored.
+func (p *Poll) HasBallots() bool { return p.counted == [32]byte{} }
+
+func (p *Poll) ballotsRoot() [32]byte {
+	if p.HasBallots() {
+		return p.Ballots.Root()
 	}
+	return p.counted
+}
+
+// SetAside reports whether objections set the decision aside.
+func (p *Poll) SetAside() bool {
+	return len(p.Because) > 0 && p.Because[len(p.Because)-1].Rule == RuleSetAside
+}
+
+// Form is how a ballot in the poll is written.
+func (p *Poll) Form() (count.Form, error) {
 	m, err := MethodByName(p.Body.Method)
 	if err != nil {
 		return nil, err
 	}
-	n := map[count.Choice]uint64{}
-	for _, v := range p.Ballots.All() {
-		n[v.Choice]++
-	}
-	votes := make([]count.Votes, 0, len(n))
-	for c, k := range n {
-		votes = append(votes, count.Votes{Choice: c, N: k})
-	}
-	slices.SortFunc(votes, func(a, b count.Votes) int { return strings.Compare(string(a.Choice), string(b.Choice)) })
-	q := count.Question{Options: p.Options, Seats: max(p.Body.Seats, 1), Electorate: p.Electorate, Rule: rule}
-	return &Result{Result: m.Count(q, votes), Counted: uint64(p.Ballots.Len()), Ballots: p.Ballots.Root()}, nil
+	return m.Form(p.Body.question(p.Options)), nil
 }

@@ -1,7 +1,7 @@
 package decision
 
 import (
-	"fmt"
+	"bytes"
 	"iter"
 	"maps"
 	"slices"
@@ -10,6 +10,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/abroad"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/decision/committee"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 	"github.com/metastate-p2p/metastate/protocol/roll"
@@ -24,6 +25,25 @@ const (
 	RuleChoice    protocol.Rule = "ballot/choice"
 	RuleSeq       protocol.Rule = "ballot/seq"
 	RuleClosed    protocol.Rule = "poll/closed"
+	RuleVersion   protocol.Rule = "ballot/version"
+	RuleReason    protocol.Rule = "ballot/reason"
+	RuleAssisted  protocol.Rule = "ballot/assisted"
+	RulePhase     protocol.Rule = "proposal/phase"
+	RuleRevised   protocol.Rule = "proposal/revised"
+	RuleWithdrawn protocol.Rule = "proposal/withdrawn"
+	RuleSupport   protocol.Rule = "proposal/support"
+	RuleNoSupport protocol.Rule = "proposal/unsupported"
+	RuleContest   protocol.Rule = "decision/contest"
+	RuleSetAside  protocol.Rule = "decision/set-aside"
+	RuleDissent   protocol.Rule = "decision/dissent"
+	RuleDelegate  protocol.Rule = "delegate"
+	RuleComment   protocol.Rule = "comment"
+	RuleProof     protocol.Rule = "ballot/proof"
+	RuleTrustee   protocol.Rule = "trustee"
+	RuleAck       protocol.Rule = "open/acknowledge"
+	RuleShare     protocol.Rule = "open/share"
+	RuleBadShare  protocol.Rule = "open/bad-share"
+	RuleOpened    protocol.Rule = "poll/opened"
 	RulePower     protocol.Rule = "power"
 	RuleMalformed protocol.Rule = "malformed"
 )
@@ -32,6 +52,12 @@ const (
 var Words = map[protocol.Rule]string{
 	RuleOpen:   "A member put it to the vote under the charter.",
 	RuleClosed: "The vote closed at the first checkpoint at or past its deadline.",
+
+	RuleOpened:    "Enough trustees gave their shares, and the sum of its ballots was opened.",
+	RuleRevised:   "Its author put another text in its place while it was discussed.",
+	RuleWithdrawn: "Its author took it back before the vote.",
+	RuleNoSupport: "Too few members supported it by the end of its discussion for a vote.",
+	RuleSetAside:  "So many of those who could vote objected to the decision that it is set aside until it is taken once more.",
 }
 
 // State is every proposal with its votes. It is immutable; the zero State has
@@ -39,8 +65,11 @@ var Words = map[protocol.Rule]string{
 type State struct {
 	polls  merkle.Map[*Poll]
 	firsts merkle.Map[firstVote] // of entrenched changes, by the new charter's id
-	timers roll.Timers           // when phases end, by proposal
-	closed []protocol.ID         // polls that the last step closed, rising
+	said   merkle.Map[stance]    // what members said that lasts
+
+	committees merkle.Map[*committee.Committee] // of trustees
+	timers     roll.Timers                      // when phases end, by proposal
+	closed     []protocol.ID                    // polls that the last step closed, rising
 
 	final map[protocol.ID]merkle.Set // their covered sets; nothing is covered there any more
 }
@@ -77,8 +106,8 @@ func (s State) NextDeadline() (int64, bool) {
 	return at, ok
 }
 
-// Covered is the set of covered records of a poll that is open, or that the last
-// step closed.
+// Covered is the set of covered records of a proposal that takes any, or did until
+// the last step.
 func (s State) Covered(poll protocol.ID) merkle.Set {
 	if set, ok := s.final[poll]; ok {
 		return set
@@ -89,11 +118,20 @@ func (s State) Covered(poll protocol.ID) merkle.Set {
 	return merkle.Set{}
 }
 
-// JustClosed are the polls that the last step closed, rising.
+// JustClosed are the polls that the last step counted, rising.
 func (s State) JustClosed() []protocol.ID { return s.closed }
+
+// JustEnded are the polls of which nothing more is covered after the last step.
+func (s State) JustEnded() iter.Seq[protocol.ID] { return maps.Keys(s.final) }
 
 // Root is the digest of all polls, for the state root.
 func (s State) Root() [32]byte { return s.polls.Root() }
+
+// CommitteesRoot is the digest of all committees of trustees.
+func (s State) CommitteesRoot() [32]byte { return s.committees.Root() }
+
+// SaidRoot is the digest of what members said that lasts.
+func (s State) SaidRoot() [32]byte { return s.said.Root() }
 
 // FirstsRoot is the digest of entrenched changes that wait for a second vote.
 func (s State) FirstsRoot() [32]byte { return s.firsts.Root() }
@@ -143,6 +181,7 @@ func Apply(b Batch) Outcome {
 	f.s.closed, f.s.final = nil, nil
 	f.cover()
 	f.proposals()
+	f.debate()
 	ballots := map[protocol.ID][]*protocol.Record{} // by poll
 	for _, r := range b.Records {
 		if r.Kind() == protocol.Ballot {
@@ -154,10 +193,17 @@ func Apply(b Batch) Outcome {
 		f.cast(poll, ballots[poll])
 	}
 	if !b.Provisional {
+		f.unsealAll()
+		f.tick()
 		f.deadlines()
 		for _, poll := range f.opened { // once it is known who belongs after this step
 			p := *f.s.Poll(poll)
 			p.Electorate = f.Roll.Whole()
+			if p.Secret != nil {
+				if err := p.begin(f.s.Committee(p.Secret.Committee), f.Roll.Roots().Members); err != nil {
+					panic("decision: " + err.Error()) // the proposal was checked, and there is the key
+				}
+			}
 			f.s = f.s.put(&p)
 		}
 	}
@@ -175,7 +221,7 @@ func (f *fold) cover() {
 	for _, r := range f.Bulk {
 		subject := r.Header().Subject
 		base := f.Base.Poll(subject)
-		if base == nil || base.Phase != Voting {
+		if base == nil || !base.Phase.Takes(r.Kind()) {
 			continue
 		}
 		set, ok := sets[subject]
@@ -207,7 +253,12 @@ func (f *fold) proposals() {
 		if r.Kind() != protocol.Propose {
 			continue
 		}
-		if v := f.proposable(r); !v.Stands {
+		body, err := protocol.Body[ProposeBody](r)
+		if err != nil {
+			f.verdicts = append(f.verdicts, malformed(r))
+			continue
+		}
+		if v := f.proposable(r, body); !v.Stands {
 			f.verdicts = append(f.verdicts, v)
 			continue
 		}
@@ -224,10 +275,9 @@ func (f *fold) proposals() {
 	}
 }
 
-// proposable judges a proposal by itself.
-func (f *fold) proposable(r *protocol.Record) protocol.Verdict {
-	body, err := protocol.Body[ProposeBody](r)
-	if err != nil || body.Validate() != nil {
+// proposable judges what a record proposes by itself.
+func (f *fold) proposable(r *protocol.Record, body ProposeBody) protocol.Verdict {
+	if body.Validate() != nil {
 		return protocol.Void(r, RuleMalformed, "This proposal is not of a shape that can be voted on.")
 	}
 	if !f.BaseRoll.Authorised(r) {
@@ -237,55 +287,78 @@ func (f *fold) proposable(r *protocol.Record) protocol.Verdict {
 	if !ok {
 		return protocol.Void(r, RuleMalformed, "The charter has no such class of decision.")
 	}
-	if body.Voting < class.Voting {
+	if body.Voting < class.Voting && !body.Rehearsal {
 		return protocol.Void(r, RuleMalformed, "The vote is shorter than the charter's shortest for its class.")
 	}
 	if err := f.class(body); err != nil {
 		return protocol.Void(r, RulePower, err.Error())
 	}
+	if err := f.mayBeSecret(body); err != nil {
+		return protocol.Void(r, RulePower, err.Error())
+	}
+	if !body.Confirms.IsZero() && !f.confirms(body) {
+		return protocol.Void(r, RulePower, "It confirms no decision that was set aside and is the same.")
+	}
 	return protocol.Verdict{Stands: true}
+}
+
+// confirms reports whether a proposal takes a decision again that objections set
+// aside.
+func (f *fold) confirms(body ProposeBody) bool {
+	p := f.Base.Poll(body.Confirms)
+	if p == nil || !p.SetAside() || body.Rehearsal {
+		return false
+	}
+	var again Poll
+	again.ask(body)
+	was, now := p.Body, again.Body
+	was.Title, now.Title, now.Confirms = "", "", protocol.ID{}
+	was.Voting, now.Voting = 0, 0
+	return bytes.Equal(dagcbor.Encode(was), dagcbor.Encode(now)) && again.charter == p.charter
 }
 
 // open makes a poll of a proposal.
 func (f *fold) open(r *protocol.Record) {
 	body, _ := protocol.Body[ProposeBody](r)
-	class, _ := f.Charter.Class(body.Class)
-	m, _ := MethodByName(body.Method)
-	options, _ := m.Options(body.Options)
-	body.Text = ""
-	p := &Poll{
-		Proposal: r.ID(), Author: r.Author(), Body: body, Options: options,
-		Phase: Draft, Because: []protocol.Cause{{Rule: RuleOpen, Record: r.ID()}},
-	}
-	if body.Act != nil && body.Act.Charter != nil {
-		act := *body.Act
-		p.amends, p.charter, act.Charter = act.Charter, act.Charter.ID(), nil
-		p.Body.Act = &act
-	}
+	p := &Poll{Proposal: r.ID(), Author: r.Author(), Phase: Draft}
+	p.ask(body)
+	p.because(RuleOpen, r.ID())
 	if !f.Provisional {
-		p.Phase, p.Next = Discussion, f.Step.AsOf+class.Discussion
+		class := f.periods(p)
+		p.Phase, p.Next, p.Debate.Began = Discussion, f.Step.AsOf+class.Discussion, f.Step.Height
+		if p.IsSecret() {
+			f.call(p)
+		}
 	}
 	f.Roll = f.Roll.Polled(p.Author, 1)
 	f.s = f.s.put(p)
 }
 
-// Rule is the rule of a class of decision as a count needs it.
-func Rule(class charter.Class) count.Rule {
-	words := "at least"
-	if class.Strict {
-		words = "more than"
+// ask makes a valid body what the poll asks.
+func (p *Poll) ask(body ProposeBody) {
+	m, _ := MethodByName(body.Method)
+	p.Options, _ = m.Options(body.Options)
+	body.Text = ""
+	p.Body, p.amends, p.charter = body, nil, protocol.ID{}
+	if body.Act != nil && body.Act.Charter != nil {
+		act := *body.Act
+		p.amends, p.charter, act.Charter = act.Charter, act.Charter.ID(), nil
+		p.Body.Act = &act
 	}
-	of := "the yes and no votes"
-	if class.Of == charter.OfRoll {
-		of = "all who may vote"
+}
+
+// because adds a reason for where the poll stands.
+func (p *Poll) because(rule protocol.Rule, record protocol.ID) {
+	p.Because = append(slices.Clone(p.Because), protocol.Cause{Rule: rule, Record: record})
+}
+
+// periods is the class of a poll as it runs for it: a rehearsal waits for nothing.
+func (f *fold) periods(p *Poll) charter.Class {
+	class, _ := f.Charter.Class(p.Body.Class)
+	if p.Body.Rehearsal {
+		class.Discussion, class.Freeze, class.Contest, class.Exit = 0, 0, 0, 0
 	}
-	sentence := fmt.Sprintf("%s %s of %s must say yes.", words, class.Threshold, of)
-	if class.Quorum.Num > 0 {
-		sentence += fmt.Sprintf(" At least %s of those who may vote must vote.", class.Quorum)
-	}
-	return count.Rule{
-		Passes: class.Passes, OfRoll: class.Of == charter.OfRoll, Quorum: class.Quorum.AtLeast, Words: sentence,
-	}
+	return class
 }
 
 // deadlines ends the phases whose time has come.
@@ -295,12 +368,25 @@ func (f *fold) deadlines() {
 		if !ok || at > f.Step.AsOf {
 			return
 		}
+		if f.s.Poll(poll) == nil { // a committee's: tick has ended its stage, if it could
+			return
+		}
 		p := *f.s.Poll(poll)
-		class, _ := f.Charter.Class(p.Body.Class)
+		class := f.periods(&p)
 		switch p.Phase {
 		case Discussion:
+			if !f.supported(&p) && !p.Body.Rehearsal {
+				p.because(RuleNoSupport, poll)
+				f.end(&p, Rejected)
+				continue
+			}
+			f.s = f.s.forget(poll, supports)
 			p.Phase, p.Next = Frozen, f.Step.AsOf+class.Freeze
 		case Frozen:
+			if !f.keyed(&p) { // until it is; see tick
+				p.Next = 0
+				break
+			}
 			p.Phase, p.Next = Voting, f.Step.AsOf+p.Body.Voting
 			p.RecordDate, p.Opened = f.Step.Height, f.Step.AsOf
 			f.opened = append(f.opened, poll)
@@ -310,9 +396,19 @@ func (f *fold) deadlines() {
 			}
 			f.close(&p, class)
 		case Contest:
+			f.s = f.s.forget(poll, contests)
 			p.Phase, p.Next = Passed, f.Step.AsOf+class.Exit
+			if f.contested(&p) {
+				p.because(RuleSetAside, poll)
+				f.s = f.s.forget(poll, dissents)
+				p.Phase, p.Next = Rejected, 0
+			}
+			if p.Body.Rehearsal {
+				p.Next = 0
+			}
 		case Passed:
 			p.Phase, p.Next = InForce, 0
+			f.s = f.s.forget(poll, dissents)
 			f.enact(&p)
 		}
 		f.s = f.s.put(&p)
@@ -320,22 +416,26 @@ func (f *fold) deadlines() {
 }
 
 func (f *fold) close(p *Poll, class charter.Class) {
-	result, err := p.Tally(Rule(class))
-	if err != nil {
-		panic("decision: " + err.Error()) // an open poll has a method of this version
+	if p.Secret == nil {
+		result, err := p.Count(Rule(class), f.s.carried(p, f.Charter, f.Roll))
+		if err != nil {
+			panic("decision: " + err.Error()) // an open poll has a method of this version
+		}
+		result.Height = f.Step.Height
+		p.Result = result
 	}
-	result.Height = f.Step.Height
-	p.Result = result
-	if f.s.final == nil {
-		f.s.final = map[protocol.ID]merkle.Set{}
-	}
-	f.s.final[p.Proposal], p.Covered = p.Covered, merkle.Set{}
+	f.retire(p)
 	i, _ := slices.BinarySearchFunc(f.s.closed, p.Proposal, protocol.ID.Compare)
 	f.s.closed = slices.Insert(slices.Clone(f.s.closed), i, p.Proposal)
-	p.Because = append(slices.Clone(p.Because), protocol.Cause{Rule: RuleClosed, Record: p.Proposal})
+	p.because(RuleClosed, p.Proposal)
 	f.Roll = f.Roll.Polled(p.Author, -1)
+	f.s = f.s.forget(p.Proposal, delegates)
+	if p.Secret != nil {
+		f.seal(p)
+		return
+	}
 	p.Phase, p.Next = Rejected, 0
-	if result.Outcome != count.Rejected {
+	if p.Result.Outcome != count.Rejected {
 		p.Phase, p.Next = Contest, f.Step.AsOf+class.Contest
 	}
 }

@@ -211,7 +211,7 @@ func TestDepth(t *testing.T) {
 		t.Fatalf("%d steps", len(p.steps))
 	}
 	b, err := p.MarshalCBOR()
-	if err != nil || len(b) > MaxProofSize {
+	if err != nil || len(b) > maxProof {
 		t.Fatalf("%d bytes: %v", len(b), err)
 	}
 	if p, err = ParseProof(b); err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
-// MaxProofSize is the length of the longest encoded proof, in bytes: 256
-// steps and another entry. A proof about a million hashed keys has some 700.
-const MaxProofSize = 1 + (3 + KeyBits) + (3 + KeyBits*32) + (2 + 64)
+// maxProof is the length of the longest encoded proof, in bytes: 256 steps and
+// another entry. A proof about a million hashed keys has some 700.
+const maxProof = 1 + (3 + KeyBits) + (3 + KeyBits*32) + (2 + 64)
 
 // ErrProof is wrapped when a proof does not show what it was asked to show.
 var ErrProof = errors.New("the proof does not hold")
@@ -130,7 +130,7 @@ func (p *Proof) UnmarshalCBOR(b []byte) (err error) {
 
 // ParseProof reads the one canonical encoding of a proof (rule 8). Each part
 // has its cap, which is checked before anything is allocated; together they
-// come to [MaxProofSize]. What it returns is well formed, not yet verified.
+// come to maxProof. What it returns is well formed, not yet verified.
 func ParseProof(b []byte) (Proof, error) {
 	r := dagcbor.NewReader(b)
 	fields := r.Array(3)

@@ -164,7 +164,7 @@ func TestParseProofRefuses(t *testing.T) {
 		"a step too few":    {0x83, 0x41, 0, 0x40, 0x40},
 		"half an entry":     slices.Concat([]byte{0x83, 0x40, 0x40, 0x58, 32}, make([]byte, 32)),
 		"repeated index":    two,
-		"over the size cap": slices.Concat(good, make([]byte, MaxProofSize)),
+		"over the size cap": slices.Concat(good, make([]byte, maxProof)),
 	} {
 		if _, err := ParseProof(b); err == nil {
 			t.Errorf("%s is accepted", name)

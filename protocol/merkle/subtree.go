@@ -39,3 +39,36 @@ func (t subtree[V]) nearest(key *[32]byte) *node[V] {
 	}
 	return t.n.nearest(key)
 }
+
+// crit is the critical bit of t, KeyBits of a leaf.
+func (t subtree[V]) crit() int {
+	if t.isLeaf() {
+		return KeyBits
+	}
+	return t.bit()
+}
+
+// any returns a leaf of t, which is something.
+func (t subtree[V]) any() *node[V] {
+	n := t.n
+	if t.at > 0 {
+		n = t.side(0).n
+	}
+	for !n.isLeaf() {
+		n = n.kids[0]
+	}
+	return n
+}
+
+// same reports that t and u are one in memory, so that they hold the same. Where
+// it reports false they may do so, too.
+func (t subtree[V]) same(u subtree[V]) bool {
+	switch {
+	case t == u:
+		return true
+	case t.n == nil || u.n == nil || t.at == 0 || u.at == 0:
+		return false
+	}
+	i, j := 2*(t.at-1), 2*(u.at-1)
+	return t.n.kids[i] == u.n.kids[j] && t.n.kids[i+1] == u.n.kids[j+1]
+}

@@ -19,6 +19,18 @@
 // A round trip carries as many questions as fit, so that a search takes about
 // log16(N) + 2 of them until the answers outgrow a message.
 //
+// # Sketches
+//
+// Ranges cost some hundreds of bytes for each difference that stands alone in
+// a large set. So of a set that differs in little the initiator asks for the
+// beginning of its sketch (package sketch), 24 bytes a symbol and some 1.4
+// symbols a difference. The counts say how many differences there are at least,
+// and samples, one byte each, how many there are about: two or three questions
+// mostly do, one for a dozen differences. [Sketches] keeps those of a node.
+// Where a sketch fails, or what it gives can't be so, ranges are asked for.
+// An id that the initiator lacks is then known by its first 16 bytes, and is
+// fetched by these ([Wanted]).
+//
 // # Short digests
 //
 // Digests and ids travel as fingerprints: the first 8 bytes of
@@ -31,10 +43,12 @@
 // # Guarantees
 //
 // Between honest nodes [Initiator.Diffs] is the symmetric difference, set by
-// set. Lists, digests and ids that contradict what the peer said before, or
-// this package's form, end the session with [ErrProtocol]. A peer that lies
+// set, or a part of it where that is over the [Limits], unless members ground ids that sketches mistake: so after two passes that
+// left digests unequal, ranges alone are to be asked for (Limits.Symbols).
+// Lists, digests and ids that contradict what the peer said before, or this
+// package's form, end the session with [ErrProtocol]. A peer that lies
 // without contradicting itself can invent or hide ids, as a node that had or
 // lacked them would: after the records were fetched, equal digests are the
 // proof. Whatever a peer does, a session costs no more than its [Limits], and
-// no message is over [MaxMessage] bytes.
+// no message is over [MaxReply] bytes.
 package reconcile

@@ -24,10 +24,14 @@ func encode(tb rapid.TB, v any) []byte {
 // result; they never make it panic or run on.
 func TestDamagedReplies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := drawPair(t)
+		a, b := drawPair(t, 31)
 		limits := Limits{Messages: 50, Bytes: 1 << 20, Differences: 2000}
-		i := NewInitiator(a.local(), [16]byte{}, limits)
-		c, err := talk(t, i, NewResponder(b.local(), Limits{}), func(b []byte) []byte {
+		la, lb := a.local(), b.local()
+		if rapid.Bool().Draw(t, "sketched") {
+			la, lb = a.sketched(), b.sketched()
+		}
+		i := NewInitiator(la, [16]byte{}, limits)
+		c, err := talk(t, i, NewResponder(lb, Limits{}), func(b []byte) []byte {
 			for range rapid.IntRange(0, 2).Draw(t, "flips") {
 				b[rapid.IntRange(0, len(b)-1).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 			}
@@ -38,7 +42,7 @@ func TestDamagedReplies(t *testing.T) {
 		if err != nil && !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrLimit) {
 			t.Fatal(err)
 		}
-		if c.messages > limits.Messages || int64(c.bytes) > limits.Bytes+MaxMessage {
+		if c.messages > limits.Messages || int64(c.bytes) > limits.Bytes+MaxReply {
 			t.Fatalf("spent %+v", c)
 		}
 	})
@@ -86,30 +90,10 @@ func TestEndlessTale(t *testing.T) {
 				}
 				break
 			}
-			if n++; n > limits.orDefaults().Messages || len(i.todo) > maxDepth*fanOut*MaxMessage/splitCost {
+			if n++; n > limits.orDefaults().Messages || len(i.todo) > maxDepth*fanOut*MaxRequest/splitCost {
 				t.Fatalf("%+v: %d messages, %d questions queued", limits, n, len(i.todo))
 			}
 		}
-	}
-}
-
-func TestLimits(t *testing.T) {
-	a, b := large(2000, 1000)
-	for _, l := range []Limits{{Messages: 2}, {Bytes: 2000}, {Differences: 999}} {
-		i := NewInitiator(a.local(), [16]byte{}, l)
-		if _, err := talk(t, i, NewResponder(b.local(), Limits{}), nil); !errors.Is(err, ErrLimit) {
-			t.Errorf("initiator %+v: %v", l, err)
-		}
-	}
-	for _, l := range []Limits{{Messages: 2}, {Bytes: 2000}} {
-		i := NewInitiator(a.local(), [16]byte{}, Limits{})
-		if _, err := talk(t, i, NewResponder(b.local(), l), nil); !errors.Is(err, ErrLimit) {
-			t.Errorf("responder %+v: %v", l, err)
-		}
-	}
-	i := NewInitiator(a.local(), [16]byte{}, Limits{Differences: 1000})
-	if _, err := talk(t, i, NewResponder(b.local(), Limits{}), nil); err != nil {
-		t.Errorf("limits just met: %v", err)
 	}
 }
 
@@ -122,7 +106,7 @@ func TestResponderRefuses(t *testing.T) {
 	ask := func(g group) request { return request{Version: version, Salt: s, Groups: []group{g}} }
 	one := func(g group) []byte { g.Name = name[:]; return encode(t, ask(g)) }
 	root := []byte{}
-	many := make([][]byte, MaxMessage/splitCost+1)
+	many := make([][]byte, MaxRequest/splitCost+1)
 	for what, msg := range map[string][]byte{
 		"garbage":             {0xff},
 		"nothing":             nil,
@@ -131,7 +115,7 @@ func TestResponderRefuses(t *testing.T) {
 		"a short salt":        encode(t, request{Version: version, Salt: s[1:]}),
 		"a short fingerprint": encode(t, request{Version: version, Salt: s, Index: s[:7]}),
 		"a short name":        encode(t, ask(group{Name: s})),
-		"over the cap":        repeat(MaxMessage+1, 0x81),
+		"over the cap":        repeat(MaxRequest+1, 0x81),
 		"more than a reply":   one(group{Splits: many}),
 		"a digit over 15":     one(group{Splits: [][]byte{{16}}}),
 		"a split of an id":    one(group{Splits: [][]byte{repeat(maxDepth, 0)}}),
@@ -147,12 +131,18 @@ func TestResponderRefuses(t *testing.T) {
 		}
 	}
 	names := encode(t, ask(group{Lists: [][]byte{root}}))
-	if _, err := NewResponder(subjects(namesMax+1).local(), Limits{}).Respond(names); !errors.Is(err, ErrProtocol) {
-		t.Errorf("a list of too many names: %v", err)
+	for n, want := range map[int]int{namesMax: namesMax * entrySize, namesMax + 1: 0} {
+		b, err := NewResponder(subjects(n).local(), Limits{}).Respond(names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := parseReply(b); err != nil || len(r.Answers) != 1 || len(r.Answers[0].Lists) != 1 || len(r.Answers[0].Lists[0]) != want {
+			t.Errorf("a list of %d names: %v, %v", n, r, err)
+		}
 	}
 	// The fullest request that is allowed has a reply that fits.
-	full := one(group{Splits: many[:(MaxMessage-baseCost-groupCost)/splitCost]})
-	if b, err := NewResponder(a.local(), Limits{}).Respond(full); err != nil || len(b) > MaxMessage {
+	full := one(group{Splits: many[:(MaxRequest-baseCost-groupCost)/splitCost]})
+	if b, err := NewResponder(a.local(), Limits{}).Respond(full); err != nil || len(b) > MaxRequest {
 		t.Errorf("the fullest request: %d bytes, %v", len(b), err)
 	}
 }
@@ -268,7 +258,11 @@ func TestInitiatorRefuses(t *testing.T) {
 	}
 }
 
-func splitsGone(a *answer) bool { a.Splits = nil; return true }
+func splitsGone(a *answer) bool {
+	had := len(a.Splits) > 0
+	a.Splits = nil
+	return had
+}
 
 // Lies that a later question might also bring to light are refused at once.
 func TestInitiatorRefusesAtOnce(t *testing.T) {
@@ -277,6 +271,12 @@ func TestInitiatorRefusesAtOnce(t *testing.T) {
 	counts[0] = maxCount + 1
 	all := split{Shorts: make([]byte, fanOut*shortSize), Counts: counts}
 	entry := func(count byte) []byte { return slices.Concat(id[:], repeat(shortSize, 0), repeat(8, count)) }
+	rising := func(n int) (b []byte) {
+		for k := range n {
+			b = slices.Concat(b, []byte{byte(k + 1)}, make([]byte, entrySize-1))
+		}
+		return b
+	}
 	zero := prefix{}.child(0)
 	for name, lie := range map[string]func(i *Initiator) error{
 		"a count past all bounds": func(i *Initiator) error {
@@ -284,6 +284,8 @@ func TestInitiatorRefusesAtOnce(t *testing.T) {
 		},
 		"a set's count past all bounds": func(i *Initiator) error { return i.onNames(ask{count: 1}, entry(0xff)) },
 		"a name out of range":           func(i *Initiator) error { return i.onNames(ask{prefix: zero, count: 1}, entry(0)) },
+		"more names than are listed":    func(i *Initiator) error { return i.onNames(ask{count: unknown}, rising(namesMax+1)) },
+		"half a name":                   func(i *Initiator) error { return i.onNames(ask{count: unknown}, rising(1)[1:]) },
 		"many with one id": func(i *Initiator) error {
 			return i.descend(source{}, ask{set: &set, prefix: prefix{depth: maxDepth}, count: ListMax + 1}, 1)
 		},
@@ -317,7 +319,7 @@ func TestAnswersMatchGroups(t *testing.T) {
 
 func TestParseReplyRefuses(t *testing.T) {
 	big := reply{Version: version, Answers: []answer{{}}}
-	for range MaxMessage / (ListMax * 32) {
+	for range MaxReply / (ListMax * 32) {
 		big.Answers[0].Fulls = append(big.Answers[0].Fulls, repeat(ListMax*32, 0))
 	}
 	for name, msg := range map[string][]byte{

@@ -14,11 +14,15 @@ type Diff struct {
 	Set  [32]byte
 	Need [][32]byte // ids the responder has and the initiator lacks
 	Have [][32]byte // ids the initiator has and the responder lacks
+	// Keys are further ids that the responder has and the initiator lacks, as
+	// far as they are known: their first 16 bytes.
+	Keys [][16]byte
 }
 
 // Initiator leads one session: take [Initiator.Message], send it, hand the
 // reply to [Initiator.Receive], until there is no message; then read
-// [Initiator.Diffs]. It is not for concurrent use.
+// [Initiator.Diffs]. At its limits it ends with what was found so far. It is not
+// for concurrent use.
 type Initiator struct {
 	local   Local
 	salt    salt
@@ -27,16 +31,21 @@ type Initiator struct {
 	waiting []batch // the questions of the request under way; nil if none is
 	todo    []ask   // a stack, so that it stays short: 64 levels of a message's parts
 	diffs   map[[32]byte]*Diff
+	symbols int   // that runs under way have asked for
+	found   int   // ids, in diffs
 	err     error // sticky
 }
 
 // NewInitiator returns an initiator for one session. The salt must be fresh from
 // a cryptographic random source: see the package comment.
 func NewInitiator(local Local, salt [16]byte, limits Limits) *Initiator {
+	first := ask{op: opSplit, count: unknown}
+	if local.Index.Len() <= namesMax { // so may the responder's be
+		first.op = opList
+	}
 	return &Initiator{
 		local: local, salt: salt, budget: budget{limits: limits.orDefaults()},
-		todo:  []ask{{op: opSplit, count: unknown}},
-		diffs: map[[32]byte]*Diff{},
+		todo: []ask{first}, diffs: map[[32]byte]*Diff{},
 	}
 }
 
@@ -48,6 +57,7 @@ const (
 	opList
 	opFull
 	opResolve
+	opSketch
 	ops
 )
 
@@ -65,6 +75,7 @@ type ask struct {
 	prefix prefix
 	count  uint64  // how many the responder said it has there
 	shorts []short // for opResolve
+	run    *run    // for opSketch
 }
 
 // batch holds the questions of one group, by op.
@@ -73,7 +84,8 @@ type batch struct {
 	asks [ops][]ask
 }
 
-// Message returns the next request to send, nil when the session is complete.
+// Message returns the next request to send, nil when the session is complete or
+// at its limits.
 // Errors, here and from Receive, are final.
 func (i *Initiator) Message() ([]byte, error) {
 	if i.err != nil || (i.waiting == nil && len(i.todo) == 0) {
@@ -81,6 +93,10 @@ func (i *Initiator) Message() ([]byte, error) {
 	}
 	if i.waiting != nil {
 		return nil, errors.New("reconcile: a reply is due before the next message")
+	}
+	if i.started && (i.full() || i.budget.short()) {
+		i.todo = nil
+		return nil, nil
 	}
 	q := request{Version: version, Salt: i.salt[:]}
 	if !i.started {
@@ -105,7 +121,8 @@ func (i *Initiator) Message() ([]byte, error) {
 // pack moves as many questions as a message holds from todo to waiting.
 func (i *Initiator) pack() {
 	groups := map[[33]byte]int{} // name and kind to index in waiting
-	for cost := baseCost; len(i.todo) > 0; {
+	cost, symbols := baseCost, 0
+	for len(i.todo) > 0 {
 		a := i.todo[len(i.todo)-1]
 		var id [33]byte
 		if a.set != nil {
@@ -117,7 +134,10 @@ func (i *Initiator) pack() {
 		if !ok {
 			cost += groupCost
 		}
-		if cost > MaxMessage {
+		if a.run != nil {
+			symbols += symbolBytes(a.run.question())
+		}
+		if cost > MaxRequest || symbols > maxSymbolBytes {
 			return
 		}
 		if !ok {
@@ -138,6 +158,8 @@ func (a ask) cost() int {
 		return listCost
 	case opFull:
 		return fullCost
+	case opSketch:
+		return sketchCost
 	}
 	return resolveCost(len(a.shorts))
 }
@@ -158,11 +180,15 @@ func (b batch) group() (g group) {
 		}
 		g.Resolves = append(g.Resolves, r)
 	}
+	for _, a := range b.asks[opSketch] {
+		g.Sketch = a.run.question() // a set has one run
+	}
 	return g
 }
 
 // Receive takes the reply to the last message. Errors wrap [ErrProtocol] or
-// [ErrLimit] where the peer is to blame, or what a [Set] returned.
+// [ErrLimit] (a reply over its size) where the peer is to blame, or what a [Set]
+// returned.
 func (i *Initiator) Receive(msg []byte) error {
 	if i.err == nil {
 		i.err = i.receive(msg)
@@ -201,7 +227,8 @@ func (i *Initiator) receive(msg []byte) error {
 func (i *Initiator) apply(b batch, got answer) error {
 	asks := &b.asks
 	if len(got.Splits) != len(asks[opSplit]) || len(got.Lists) != len(asks[opList]) ||
-		len(got.Fulls) != len(asks[opFull]) || len(got.Resolves) != len(asks[opResolve]) {
+		len(got.Fulls) != len(asks[opFull]) || len(got.Resolves) != len(asks[opResolve]) ||
+		(len(got.Sketch) > 0 && len(asks[opSketch]) == 0) {
 		return malformed("questions without answers, or the reverse")
 	}
 	var name []byte
@@ -234,6 +261,11 @@ func (i *Initiator) apply(b batch, got answer) error {
 			err = i.onResolve(a, got.Resolves[n])
 		}
 	}
+	for _, a := range asks[opSketch] {
+		if err == nil {
+			err = i.onSketch(src, a, got.Sketch)
+		}
+	}
 	return err
 }
 
@@ -247,6 +279,7 @@ func (i *Initiator) Diffs() []Diff {
 	for _, d := range i.diffs {
 		slices.SortFunc(d.Need, compareIDs)
 		slices.SortFunc(d.Have, compareIDs)
+		slices.SortFunc(d.Keys, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
 		out = append(out, *d)
 	}
 	slices.SortFunc(out, func(a, b Diff) int { return compareIDs(a.Set, b.Set) })
@@ -255,27 +288,22 @@ func (i *Initiator) Diffs() []Diff {
 
 func compareIDs(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }
 
-// need records ids the initiator lacks, have ids the responder lacks.
-func (i *Initiator) need(set [32]byte, ids ...[32]byte) error {
-	d, err := i.diff(set, len(ids))
+// need records ids the initiator lacks.
+func (i *Initiator) need(set [32]byte, ids ...[32]byte) {
+	d := i.diff(set, len(ids))
 	d.Need = append(d.Need, ids...)
-	return err
 }
 
-func (i *Initiator) have(set [32]byte, id [32]byte) error {
-	d, err := i.diff(set, 1)
-	d.Have = append(d.Have, id)
-	return err
-}
-
-func (i *Initiator) diff(set [32]byte, n int) (*Diff, error) {
+// diff returns what a set differs in, to which n ids are added.
+func (i *Initiator) diff(set [32]byte, n int) *Diff {
 	d := i.diffs[set]
 	if d == nil {
 		d = &Diff{Set: set}
 		i.diffs[set] = d
 	}
-	if err := i.budget.found(n); err != nil {
-		return d, fmt.Errorf("set %x: %w", set[:4], err)
-	}
-	return d, nil
+	i.found += n
+	return d
 }
+
+// full reports that as many differences were found as may be.
+func (i *Initiator) full() bool { return i.found >= i.budget.limits.Differences }

@@ -5,15 +5,21 @@ import (
 	"fmt"
 
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/reconcile/sketch"
 )
 
 const (
-	// MaxMessage is the most bytes a request or a reply has.
-	MaxMessage = 60 << 10
+	// MaxRequest is the most bytes a request has.
+	MaxRequest = 60 << 10
+	// MaxReply is the most bytes a reply has: as a request without sketches,
+	// and the symbols of these.
+	MaxReply = MaxRequest + maxSymbolBytes
 	// ListMax is the most ids of one range that are listed.
 	ListMax = 32
 	// namesMax is the most entries of the index that are listed at once.
 	namesMax = 8
+	// maxSymbolBytes is the most bytes of symbols and samples in a reply.
+	maxSymbolBytes = 240 << 10
 
 	version   = 1
 	entrySize = 32 + shortSize + 8 // name ‖ fingerprint ‖ uint64be(count)
@@ -39,7 +45,7 @@ type request struct {
 }
 
 // group holds the questions about one set; about the index if Name is empty.
-// Of the index, names are listed, and Fulls and Resolves are empty.
+// Of the index, names are listed, and all else but Splits is empty.
 type group struct {
 	_        struct{}  `cbor:",toarray"`
 	Name     []byte    // 0 or 32 bytes
@@ -47,6 +53,7 @@ type group struct {
 	Lists    [][]byte  // prefixes whose ids' fingerprints are asked for
 	Fulls    [][]byte  // prefixes whose whole ids are asked for
 	Resolves []resolve // fingerprints whose whole ids are asked for
+	Sketch   []uint64  // from, number and octaves of the symbols asked for, or empty
 }
 
 type resolve struct {
@@ -69,6 +76,7 @@ type answer struct {
 	Lists    [][]byte // fingerprints, or entries of the index, in key order
 	Fulls    [][]byte // ids, ascending
 	Resolves [][]byte // ids, in the order asked
+	Sketch   []byte   // symbols and samples, or empty if there are none
 }
 
 type split struct {
@@ -79,13 +87,16 @@ type split struct {
 
 // Upper bounds in bytes on what a question adds to its request and to the
 // reply, whichever is more. Both sides add them up, so a request that keeps
-// within MaxMessage by this account has a reply that fits.
+// within MaxRequest by this account has a reply that fits; symbols and samples
+// have an account of their own.
 const (
 	baseCost  = 64
 	groupCost = 64
 	splitCost = 1 + (2 + fanOut*shortSize) + (1 + fanOut*9)
 	listCost  = 3 + max(namesMax*entrySize, ListMax*shortSize)
 	fullCost  = 3 + ListMax*32
+
+	sketchCost = 1 + 3*5
 )
 
 func resolveCost(n int) int { return 1 + (2 + maxDepth) + 3 + n*32 }
@@ -95,7 +106,18 @@ func (g *group) cost() int {
 	for _, r := range g.Resolves {
 		n += resolveCost(len(r.Shorts) / shortSize)
 	}
+	if len(g.Sketch) > 0 {
+		n += sketchCost
+	}
 	return n
+}
+
+// symbolBytes is what the answer to a question about a sketch has.
+func symbolBytes(question []uint64) int {
+	if len(question) == 0 {
+		return 0
+	}
+	return int(question[1])*sketch.SymbolSize + sketch.SampleSize(int(question[2]))
 }
 
 func malformed(format string, args ...any) error {
@@ -171,9 +193,9 @@ func (p *parser) prefix() []byte {
 	return b
 }
 
-func startMessage(b []byte, fields int) (*parser, error) {
-	if len(b) > MaxMessage {
-		return nil, malformed("%d bytes are over the cap of %d", len(b), MaxMessage)
+func startMessage(b []byte, fields, limit int) (*parser, error) {
+	if len(b) > limit {
+		return nil, malformed("%d bytes are over the cap of %d", len(b), limit)
 	}
 	p := &parser{Reader: dagcbor.NewReader(b)}
 	p.tuple(fields)
@@ -184,15 +206,17 @@ func startMessage(b []byte, fields int) (*parser, error) {
 }
 
 func parseRequest(b []byte) (request, error) {
-	p, err := startMessage(b, 4)
+	p, err := startMessage(b, 4, MaxRequest)
 	if err != nil {
 		return request{}, err
 	}
 	q := request{Version: version, Salt: p.exactly(saltSize), Index: p.exactly(0, shortSize)}
-	cost := baseCost
+	cost, symbols := baseCost, 0
 	p.each(maxGroups, func() {
 		g := p.group()
-		if cost += g.cost(); cost > MaxMessage {
+		cost += g.cost()
+		symbols += symbolBytes(g.Sketch)
+		if cost > MaxRequest || symbols > maxSymbolBytes {
 			p.refuse("it asks for more than a reply holds")
 		}
 		q.Groups = append(q.Groups, g)
@@ -201,14 +225,15 @@ func parseRequest(b []byte) (request, error) {
 }
 
 func (p *parser) group() (g group) {
-	p.tuple(5)
+	p.tuple(6)
 	g.Name = p.exactly(0, 32)
 	g.Splits, g.Lists, g.Fulls = p.prefixes(), p.prefixes(), p.prefixes()
 	p.each(maxAsks, func() {
 		p.tuple(2)
 		g.Resolves = append(g.Resolves, resolve{Prefix: p.prefix(), Shorts: p.units(shortSize, ListMax)})
 	})
-	if len(g.Name) == 0 && len(g.Fulls)+len(g.Resolves) > 0 {
+	g.Sketch = p.sketch()
+	if len(g.Name) == 0 && len(g.Fulls)+len(g.Resolves)+len(g.Sketch) > 0 {
 		p.refuse("ids of the index are asked for")
 	}
 	for _, b := range g.Splits {
@@ -219,19 +244,33 @@ func (p *parser) group() (g group) {
 	return g
 }
 
+// sketch reads a question about symbols: within a sketch's length, and one at
+// least.
+func (p *parser) sketch() (q []uint64) {
+	p.each(3, func() { q = append(q, p.Uint()) })
+	switch {
+	case len(q) == 0:
+	case len(q) != 3 || q[0] >= sketch.MaxLen || q[1] == 0 || q[1] > sketch.MaxLen-q[0] || q[2] > sketch.MaxOctaves:
+		p.refuse("symbols %d of a sketch", q)
+		return nil
+	}
+	return q
+}
+
 func parseReply(b []byte) (reply, error) {
-	p, err := startMessage(b, 2)
+	p, err := startMessage(b, 2, MaxReply)
 	if err != nil {
 		return reply{}, err
 	}
 	r := reply{Version: version}
 	p.each(maxGroups, func() {
 		var a answer
-		p.tuple(4)
+		p.tuple(5)
 		p.each(maxAsks, func() { a.Splits = append(a.Splits, p.split()) })
 		p.each(maxAsks, func() { a.Lists = append(a.Lists, p.Bytes(listCost)) })
 		p.each(maxAsks, func() { a.Fulls = append(a.Fulls, p.units(32, ListMax)) })
 		p.each(maxAsks, func() { a.Resolves = append(a.Resolves, p.units(32, ListMax)) })
+		a.Sketch = p.Bytes(maxSymbolBytes)
 		r.Answers = append(r.Answers, a)
 	})
 	return r, p.done()

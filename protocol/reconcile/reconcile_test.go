@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/reconcile/sketch"
 )
 
 // node is what a test node holds: sets by name.
@@ -26,6 +27,13 @@ func (n node) local() Local {
 		}
 	}
 	return Local{Index: ix, Open: func(name [32]byte) (Set, error) { return Mem(n[name]), nil }}
+}
+
+// sketched is what local is, with sketches.
+func (n node) sketched() Local {
+	l, x := n.local(), &Sketches{}
+	l.Open = func(name [32]byte) (Set, error) { return x.Of(name, n[name]), nil }
+	return l
 }
 
 // cost is what a session took.
@@ -43,7 +51,7 @@ func talk(tb rapid.TB, i *Initiator, r *Responder, edit func([]byte) []byte) (c 
 		if err != nil {
 			return c, err
 		}
-		if len(msg) > MaxMessage || len(reply) > MaxMessage {
+		if len(msg) > MaxRequest || len(reply) > MaxReply {
 			tb.Fatalf("a request of %d bytes, a reply of %d", len(msg), len(reply))
 		}
 		c.messages++
@@ -107,8 +115,8 @@ func idSource(seed uint64) func() [32]byte {
 }
 
 // drawPair draws two nodes that share much and differ in some; some ids are
-// ground to share long prefixes.
-func drawPair(t *rapid.T) (a, b node) {
+// ground to share prefixes of up to so many bytes.
+func drawPair(t *rapid.T, longest int) (a, b node) {
 	a, b = node{}, node{}
 	next := idSource(rapid.Uint64().Draw(t, "seed"))
 	size := rapid.SampledFrom([]int{0, 1, 2, 40, 150})
@@ -123,7 +131,7 @@ func drawPair(t *rapid.T) (a, b node) {
 		id := func() [32]byte {
 			id := next()
 			if ground {
-				copy(id[:rapid.IntRange(0, 31).Draw(t, "stem")], stem[:])
+				copy(id[:rapid.IntRange(0, longest).Draw(t, "stem")], stem[:])
 			}
 			return id
 		}
@@ -145,7 +153,7 @@ func drawPair(t *rapid.T) (a, b node) {
 // What is found is the symmetric difference, whatever the two hold.
 func TestFindsTheDifference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := drawPair(t)
+		a, b := drawPair(t, 31)
 		got, _ := compare(t, a, b)
 		if want := difference(a, b); !sameDiffs(got, want) {
 			t.Fatalf("got %d sets that differ, want %d", len(got), len(want))
@@ -225,6 +233,10 @@ type broken struct{ Set }
 var errDisk = errors.New("disk on fire")
 
 func (b broken) Range(p [32]byte, n int) ([32]byte, uint64, error) { return [32]byte{}, 0, errDisk }
+
+func (b broken) Nearest([][32]byte) ([][32]byte, error) { return nil, errDisk }
+
+func (b broken) Sketch(int, int, func([]sketch.Symbol)) (int, error) { return 0, errDisk }
 
 func (b broken) Under([32]byte, int) iter.Seq2[[32]byte, error] {
 	return func(yield func([32]byte, error) bool) { yield([32]byte{}, errDisk) }

@@ -66,6 +66,13 @@ func (i *Initiator) descend(src source, a ask, own uint64) error {
 
 // onNames compares a list of the responder's index with the initiator's own.
 func (i *Initiator) onNames(a ask, got []byte) error {
+	if a.count == unknown && len(got) == 0 { // too many, or none
+		i.todo = append(i.todo, ask{op: opSplit, count: unknown})
+		return nil
+	}
+	if a.count == unknown {
+		a.count = min(uint64(len(got)/entrySize), namesMax)
+	}
 	if uint64(len(got)) != a.count*entrySize {
 		return malformed("%d bytes list %d names", len(got), a.count)
 	}
@@ -106,7 +113,11 @@ func (i *Initiator) compareSet(name [32]byte, count uint64) error {
 		return err
 	}
 	own, _ := i.local.Index.Get(name)
-	return i.descend(src, ask{set: &name, count: count}, own.Count)
+	a := ask{set: &name, count: count}
+	if begun, err := i.sketch(src, a, own.Count); begun || err != nil {
+		return err
+	}
+	return i.descend(src, a, own.Count)
 }
 
 // onList compares the fingerprints of the ids of a range.
@@ -150,9 +161,11 @@ func (i *Initiator) haveExcept(set Set, a ask, theirs map[short]bool) error {
 				continue
 			}
 		}
-		if err := i.have(*a.set, id); err != nil {
-			return err
+		if i.full() { // there may be any number where the responder has none
+			return nil
 		}
+		d := i.diff(*a.set, 1)
+		d.Have = append(d.Have, id)
 	}
 	return nil
 }
@@ -170,7 +183,8 @@ func (i *Initiator) onFull(a ask, got []byte) error {
 		}
 		ids = append(ids, id)
 	}
-	return i.need(*a.set, ids...)
+	i.need(*a.set, ids...)
+	return nil
 }
 
 // onResolve takes in the ids of fingerprints listed before.
@@ -186,5 +200,6 @@ func (i *Initiator) onResolve(a ask, got []byte) error {
 		}
 		ids = append(ids, id)
 	}
-	return i.need(*a.set, ids...)
+	i.need(*a.set, ids...)
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
+	"github.com/metastate-p2p/metastate/protocol/reconcile/sketch"
 )
 
 // Responder answers one initiator's requests. It keeps nothing between them
@@ -55,7 +56,7 @@ func (r *Responder) answer(s salt, g group) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	w := answerer{salt: s, source: src}
+	w := answerer{salt: s, source: src, budget: &r.budget}
 	for _, b := range g.Splits {
 		w.split(b)
 	}
@@ -68,6 +69,7 @@ func (r *Responder) answer(s salt, g group) (answer, error) {
 	for _, q := range g.Resolves {
 		w.resolve(q)
 	}
+	w.sketch(g.Sketch)
 	return w.answer, w.err
 }
 
@@ -75,6 +77,7 @@ func (r *Responder) answer(s salt, g group) (answer, error) {
 type answerer struct {
 	salt
 	source
+	budget *budget
 	answer answer
 	err    error
 }
@@ -103,8 +106,8 @@ func (w *answerer) list(b []byte) {
 		n := 0
 		for name, sum := range w.index.Under(p.key, p.bits()) {
 			if n++; n > namesMax {
-				w.err = malformed("a list of more than %d names is asked for", namesMax)
-				return
+				out = nil
+				break
 			}
 			f := w.short(sum.Digest)
 			out = append(append(out, name[:]...), f[:]...)
@@ -148,6 +151,20 @@ func (w *answerer) resolve(q resolve) {
 		out = append(out, id[:]...)
 	}
 	w.answer.Resolves = append(w.answer.Resolves, out)
+}
+
+// sketch answers with symbols and samples, or with nothing: who asks takes
+// ranges then.
+func (w *answerer) sketch(q []uint64) {
+	if w.err != nil || len(q) == 0 {
+		return
+	}
+	from, to, octaves := int(q[0]), int(q[0]+q[1]), int(q[2])
+	w.err = w.budget.sketch(w.source.set, max(to, sketch.SampledLen(octaves)), func(symbols []sketch.Symbol) {
+		b := make([]byte, 0, symbolBytes(q))
+		b = sketch.Append(b, symbols[from:to])
+		w.answer.Sketch = append(b, sketch.Samples(symbols, octaves)...)
+	})
 }
 
 // ids returns the ids of a range that may be listed.
@@ -210,10 +227,10 @@ func (s source) parts(salt salt, p prefix) (out [fanOut]part, err error) {
 
 // budget is the account of a session.
 type budget struct {
-	limits      Limits
-	messages    int
-	bytes       int64
-	differences int
+	limits   Limits
+	messages int
+	bytes    int64
+	work     int
 }
 
 func (b *budget) spend(messages, bytes int) error {
@@ -225,9 +242,21 @@ func (b *budget) spend(messages, bytes int) error {
 	return nil
 }
 
-func (b *budget) found(n int) error {
-	if b.differences += n; b.differences > b.limits.Differences {
-		return fmt.Errorf("reconcile: %w: %d differences", ErrLimit, b.differences)
+// sketch calls f with a sketch of n symbols or more, if the set has one and it
+// does not take more work than is left.
+func (b *budget) sketch(s Set, n int, f func([]sketch.Symbol)) error {
+	if n > b.limits.Symbols {
+		return nil
+	}
+	work, err := s.Sketch(n, b.limits.Work-b.work, f)
+	b.work += work
+	if err != nil {
+		return fmt.Errorf("reconcile: reading a sketch: %w", err)
 	}
 	return nil
+}
+
+// short reports that there may be no room for another request and its reply.
+func (b *budget) short() bool {
+	return b.messages == b.limits.Messages || b.bytes+MaxRequest+MaxReply > b.limits.Bytes
 }

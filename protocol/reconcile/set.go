@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/metastate-p2p/metastate/protocol/merkle"
+	"github.com/metastate-p2p/metastate/protocol/reconcile/sketch"
 )
 
 // Set is a set of ids that does not change while a session uses it.
@@ -14,9 +15,18 @@ type Set interface {
 	Range(prefix [32]byte, bits int) (digest [32]byte, count uint64, err error)
 	// Under yields those ids in ascending order. An error ends the iteration.
 	Under(prefix [32]byte, bits int) iter.Seq2[[32]byte, error]
+	// Nearest returns, for each key, an id that shares the longest prefix with
+	// it; nil if there are no ids.
+	Nearest(keys [][32]byte) ([][32]byte, error)
+	// Sketch calls f with the set's sketch (SPEC §9.3), of n symbols or more,
+	// which f must not keep or change; it does not call f if there is none. It
+	// returns how much work it was to get the sketch ready, in ids and symbols
+	// gone through: none if spare is 0 or less, so that there may be no sketch
+	// then.
+	Sketch(n, spare int, f func([]sketch.Symbol)) (work int, err error)
 }
 
-// Mem returns s as a [Set].
+// Mem returns s as a [Set] without a sketch.
 func Mem(s merkle.Set) Set { return mem{s} }
 
 type mem struct{ s merkle.Set }
@@ -35,6 +45,10 @@ func (m mem) Under(prefix [32]byte, bits int) iter.Seq2[[32]byte, error] {
 		}
 	}
 }
+
+func (m mem) Nearest(keys [][32]byte) ([][32]byte, error) { return m.s.Nearest(keys), nil }
+
+func (mem) Sketch(int, int, func([]sketch.Symbol)) (int, error) { return 0, nil }
 
 // Summary says in short what a set holds.
 type Summary struct {
@@ -65,7 +79,9 @@ type Local struct {
 type Limits struct {
 	Messages    int   // requests sent or answered; default 4096
 	Bytes       int64 // of requests and replies together; default 128 MiB
-	Differences int   // ids found needed or had, each 32 bytes; default 2^20
+	Differences int   // ids found needed or had, each 32 bytes, before the initiator ends, give or take a reply; default 2^20
+	Symbols     int   // asked for of one set's sketch; default and at most 2^17; below 0: none, only ranges
+	Work        int   // ids and symbols gone through to make sketches, give or take one sketch; default 2^22
 }
 
 func (l Limits) orDefaults() Limits {
@@ -77,6 +93,13 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.Differences == 0 {
 		l.Differences = 1 << 20
+	}
+	if l.Symbols == 0 {
+		l.Symbols = sketch.MaxLen
+	}
+	l.Symbols = min(l.Symbols, sketch.MaxLen)
+	if l.Work == 0 {
+		l.Work = 1 << 22
 	}
 	return l
 }

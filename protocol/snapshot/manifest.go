@@ -44,6 +44,8 @@ const (
 	motions
 	firsts
 	polls
+	said
+	boards
 	known
 	claims
 	pacts

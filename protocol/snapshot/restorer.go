@@ -46,6 +46,8 @@ type Restorer struct {
 	manifest manifest
 	chunks   map[protocol.ID][]byte           // nil: missing
 	records  map[protocol.ID]*protocol.Record // nil: missing
+	order    []protocol.ID                    // of records, rising
+	missing  int                              // chunks and records that are
 	complete bool                             // records has all names
 	failed   error                            // the manifest is bad
 }
@@ -86,6 +88,7 @@ func open(genesis *protocol.Record, chain *Chain, b []byte) (*Restorer, error) {
 			r.chunks[name] = nil
 		}
 	}
+	r.missing = len(r.chunks)
 	return r, r.derive()
 }
 
@@ -103,7 +106,7 @@ func (r *Restorer) checkFixed() error {
 		return fmt.Errorf("%w: another charter, or other offices", ErrManifest)
 	}
 	want := [][32]byte{
-		s.Roll.Members, s.Roll.Devices, s.Roll.Invites, s.Roll.Motions, s.Firsts, s.Polls,
+		s.Roll.Members, s.Roll.Devices, s.Roll.Invites, s.Roll.Motions, s.Firsts, s.Polls, s.Said, s.Boards,
 		s.Abroad.Known, s.Abroad.Claims, s.Abroad.Pacts, r.value.Control.Digest,
 	}
 	if len(m.trees) < len(want) {
@@ -146,13 +149,16 @@ func (r *Restorer) Missing() (names []protocol.ID) {
 			add(t)
 		}
 	}
-	for _, name := range slices.SortedFunc(maps.Keys(r.records), protocol.ID.Compare) {
+	for _, name := range r.order {
 		if r.records[name] == nil {
 			names = append(names, name)
 		}
 	}
 	return names
 }
+
+// Whole reports whether all is there.
+func (r *Restorer) Whole() bool { return r.complete && r.missing == 0 }
 
 // Add takes a chunk or record, whose bytes it keeps. What it has already it
 // passes over. Errors are a [*Refused], or wrap [ErrUnwanted] or, if what came
@@ -161,19 +167,15 @@ func (r *Restorer) Add(name protocol.ID, b []byte) error {
 	if r.failed != nil {
 		return r.failed
 	}
-	if have, wanted := r.records[name]; wanted {
+	if have, ok := r.records[name]; ok {
 		if have != nil {
 			return nil
 		}
 		rec, err := protocol.Parse(b)
-		if err == nil && rec.ID() != name {
-			err = errors.New("another record")
-		}
 		if err != nil {
 			return &Refused{name, err}
 		}
-		r.records[name] = rec
-		return nil
+		return r.AddRecord(name, rec)
 	}
 	have, wanted := r.chunks[name]
 	if !wanted {
@@ -186,10 +188,32 @@ func (r *Restorer) Add(name protocol.ID, b []byte) error {
 		return &Refused{name, err}
 	}
 	r.chunks[name] = b
+	r.missing--
 	if !r.complete {
 		r.failed = r.derive()
 	}
 	return r.failed
+}
+
+// NamesRecord reports whether a name is of a record that is a part.
+func (r *Restorer) NamesRecord(name protocol.ID) bool {
+	_, ok := r.records[name]
+	return ok
+}
+
+// AddRecord is [Restorer.Add] of a record that was parsed together with others.
+func (r *Restorer) AddRecord(name protocol.ID, rec *protocol.Record) error {
+	have, wanted := r.records[name]
+	switch {
+	case !wanted:
+		return fmt.Errorf("snapshot: %s: %w", name, ErrUnwanted)
+	case rec.ID() != name:
+		return &Refused{name, errors.New("another record")}
+	case have == nil:
+		r.records[name] = rec
+		r.missing--
+	}
+	return nil
 }
 
 // tree is the one tree of a kind up to lastFixed.
@@ -223,12 +247,12 @@ func (r *Restorer) derive() error {
 	}
 	fits := 0
 	for id, leaf := range r.leaves(r.tree(polls)) {
-		n, err := decision.LeafNeeds(leaf)
+		n, err := decision.LeafNeeds(id, leaf)
 		if err != nil {
 			return fmt.Errorf("snapshot: %w: poll %s: %w", ErrManifest, protocol.ID(id), err)
 		}
-		if n.Proposal {
-			r.records[id] = nil
+		if !n.Version.IsZero() {
+			r.records[n.Version] = nil
 		}
 		for k, want := range map[kind][32]byte{ballots: n.Ballots, covered: n.Covered} {
 			t, has := r.find(k, id)
@@ -245,6 +269,8 @@ func (r *Restorer) derive() error {
 		return fmt.Errorf("snapshot: %w: trees of what is no poll", ErrManifest)
 	}
 	r.complete = true
+	r.order = slices.SortedFunc(maps.Keys(r.records), protocol.ID.Compare)
+	r.missing += len(r.records)
 	return nil
 }
 
@@ -263,8 +289,8 @@ func (r *Restorer) Finish() (checkpoint.Tip, error) {
 	if r.failed != nil {
 		return checkpoint.Tip{}, r.failed
 	}
-	if n := len(r.Missing()); n > 0 || !r.complete {
-		return checkpoint.Tip{}, fmt.Errorf("snapshot: finishing: %w: %d", ErrMissing, n)
+	if !r.Whole() {
+		return checkpoint.Tip{}, fmt.Errorf("snapshot: finishing: %w: %d", ErrMissing, r.missing)
 	}
 	tip, err := r.finish()
 	if err != nil {
@@ -284,7 +310,7 @@ func (r *Restorer) finish() (tip checkpoint.Tip, err error) {
 		},
 		Abroad: abroad.Leaves{Known: r.leaves(r.tree(known)), Claims: r.leaves(r.tree(claims)), Pacts: r.leaves(r.tree(pacts))},
 		Decisions: decision.Leaves{
-			Polls: r.leaves(r.tree(polls)), Firsts: r.leaves(r.tree(firsts)), Proposal: record,
+			Polls: r.leaves(r.tree(polls)), Firsts: r.leaves(r.tree(firsts)), Said: r.leaves(r.tree(said)), Committees: r.leaves(r.tree(boards)), Version: record,
 			Ballots: func(poll protocol.ID) iter.Seq2[[32]byte, []byte] {
 				t, _ := r.find(ballots, poll)
 				return r.leaves(t)

@@ -56,13 +56,13 @@ func take(tip checkpoint.Tip, cert []byte, record func(protocol.ID) ([]byte, err
 		return fail(errors.New("its certificate is another's"))
 	}
 	r := tip.State().Roll().Trees()
-	pollTree, firstTree := tip.State().Decisions().Trees()
+	pollTree, firstTree, saidTree, boardTree := tip.State().Decisions().Trees()
 	knownTree, claimTree, pactTree := tip.State().Abroad().Trees()
 	m := manifest{
 		certificate: cert, charter: tip.State().CharterBytes(), offices: r.Offices, sections: tip.State().Sections(),
 	}
 	for i, t := range []merkle.Tree{
-		r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, knownTree, claimTree, pactTree, tip.Covered(protocol.ID{}),
+		r.Members, r.Devices, r.Invites, r.Motions, firstTree, pollTree, saidTree, boardTree, knownTree, claimTree, pactTree, tip.Covered(protocol.ID{}),
 	} {
 		m.trees = append(m.trees, s.cut(members+kind(i), protocol.ID{}, t))
 	}
@@ -109,19 +109,18 @@ func (s *Snapshot) cut(k kind, name protocol.ID, t merkle.Tree) tree {
 	return out
 }
 
-// subjects cuts the ballots of all polls and the covered sets of those that
-// are open.
+// subjects cuts the ballots and the covered sets of polls that are open.
 func (s *Snapshot) subjects(tip checkpoint.Tip, m *manifest) {
 	var open []tree
 	for p := range tip.State().Decisions().Polls() { // in order
-		if p.Ballots.Len() > 0 {
+		if (p.Phase == decision.Voting || p.Phase == decision.Closed) && p.Ballots.Len() > 0 {
 			m.trees = append(m.trees, s.cut(ballots, p.Proposal, p.Ballots))
 		}
-		if p.Phase == decision.Voting && p.Covered.Len() > 0 {
+		if !p.Phase.Closed() && p.Covered.Len() > 0 {
 			open = append(open, s.cut(covered, p.Proposal, p.Covered))
 		}
 		if p.Undecided() {
-			s.records[p.Proposal] = true
+			s.records[p.Version()] = true
 		}
 	}
 	m.trees = append(m.trees, open...)

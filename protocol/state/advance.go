@@ -59,7 +59,7 @@ func (s *State) Advance(step Step) (*State, []protocol.Verdict) {
 		case done[r.ID()]:
 		case r.ID() == s.metastate:
 			verdicts = append(verdicts, protocol.Stand(r, RuleGenesis, "It founds the metastate."))
-		case r.Kind() == protocol.Propose || r.Kind() == protocol.Ballot:
+		case decision.Decides(r.Kind()):
 			rest = append(rest, r)
 		case abroad.Decides(r.Kind()):
 			foreign = append(foreign, r)

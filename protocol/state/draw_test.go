@@ -136,6 +136,8 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		return p.w.Record(by, protocol.Leave, body, how)
 	case "appoint":
 		return p.w.Record(by, protocol.Appoint, roll.AppointBody{Office: arg(0), Personas: personas(args[1:])}, how)
+	case "withdraw", "support", "contest", "dissent", "delegate", "comment", "revise":
+		return p.debates(label, by, verb, args, how)
 	case "propose":
 		body := decision.ProposeBody{Title: label, Method: "yes-no", Class: arg(0), Voting: p.seconds(arg(1)) - statetest.Start}
 		if len(args) > 2 {
@@ -143,11 +145,7 @@ func (p *play) draw(label, by, verb string, args []string) *protocol.Record {
 		}
 		return p.w.Record(by, protocol.Propose, body, how)
 	case "vote":
-		choice := arg(1)
-		if p.w.Knows(choice) {
-			choice = p.w.Persona(choice).String()
-		}
-		return p.w.Ballot(by, p.record(arg(0)).ID(), choice, how)
+		return p.ballot(by, arg(0), arg(1), args[2:], how)
 	case "nonsense":
 		return p.w.Record(by, protocol.Kind(arg(0)), map[string]int{label: 1}, how)
 	}
@@ -214,6 +212,28 @@ func (p *play) place(label string) roll.Place {
 // effect reads what a decision does: "expel NAME", "admit NAME",
 // "elect OFFICE SEATS NAME…", "amend PARAMETER [of PARAMETER]".
 func (p *play) effect(body *decision.ProposeBody, words []string) {
+	switch words[0] {
+	case "ask": // METHOD [OPTION,…] [lot|listed]
+		body.Method = words[1]
+		if len(words) > 2 {
+			body.Options = strings.Split(words[2], ",")
+		}
+		if len(words) > 3 {
+			body.Tie = words[3]
+		}
+		return
+	case "rehearse":
+		body.Rehearsal = true
+		if len(words) > 1 {
+			p.effect(body, words[1:])
+		}
+		return
+	case "confirm": // POLL
+		asked, _ := protocol.Body[decision.ProposeBody](p.record(words[1]))
+		asked.Title, asked.Voting, asked.Confirms = body.Title, body.Voting, p.record(words[1]).ID()
+		*body = asked
+		return
+	}
 	body.Act = &decision.Act{Kind: words[0]}
 	switch words[0] {
 	case decision.Elect:
@@ -262,12 +282,30 @@ func (p *play) parameter(ch *charter.Charter, word string) {
 			c.Quorum, _ = charter.ParseFraction(value)
 		case field == "of":
 			c.Of = value
+		case field == "quorumof":
+			c.QuorumOf = value
+		case field == "sponsors":
+			c.Support = charter.Support{Sponsors: n, Share: charter.Fraction{Den: 1}}
+		case field == "share":
+			c.Support.Share, _ = charter.ParseFraction(value)
+		case field == "setaside":
+			c.Objections.SetAside, _ = charter.ParseFraction(value)
+			c.Objections.Override.Den = 1
+		case field == "override":
+			c.Objections.Override, _ = charter.ParseFraction(value)
+			c.Objections.SetAside.Den = 1
 		default:
 			p.fail("no such parameter")
 		}
 		return
 	}
 	switch name {
+	case "delegation":
+		ch.Delegation.Cap = n
+	case "assist": // OFFICE/CAP
+		office, most, _ := strings.Cut(value, "/")
+		ch.Assist.Office = office
+		ch.Assist.Cap, _ = strconv.ParseUint(most, 10, 64)
 	case "without":
 		ch.Offices = slices.DeleteFunc(ch.Offices, func(o charter.Office) bool { return o.Name == value })
 	case "suspend":

@@ -24,7 +24,7 @@ func (s *State) Explain(subject protocol.ID) (e Explanation, ok bool) {
 		e = Explanation{Verdict: string(p.Phase), Because: worded(p.Because)}
 		if p.Result != nil {
 			for _, r := range p.Result.Rounds {
-				e.Because = append(e.Because, protocol.Reason{Rule: decision.RuleClosed, Record: subject, Text: r})
+				e.Because = append(e.Because, protocol.Reason{Rule: decision.RuleClosed, Record: subject, Text: r.Text})
 			}
 		}
 		return e, true

@@ -6,7 +6,6 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
-	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
@@ -56,7 +55,7 @@ func TestMorePollsThanOneCheckpointCloses(t *testing.T) {
 	next, _ := s.Advance(state.Step{Records: []*protocol.Record{late}, AsOf: last})
 	if p := next.Decisions().Poll(left.ID()); !p.Phase.Closed() || p.Result.Counted != 0 || len(next.Decisions().JustClosed()) != 1 {
 		t.Errorf("the next checkpoint makes it %s", p.Phase)
-	} else if tally, err := p.Tally(count.Rule{}); err != nil || tally != p.Result || tally.Height != next.Height() {
+	} else if tally, err := next.Decisions().Tally(left.ID(), next.Charter(), next.Roll()); err != nil || tally != p.Result || tally.Height != next.Height() {
 		t.Errorf("counted again once closed: %+v, %v", tally, err)
 	}
 }

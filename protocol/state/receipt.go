@@ -322,14 +322,21 @@ func (c *receipt) device(allows func(*roll.Member) bool) error {
 	return nil
 }
 
-// bulk judges ballots: for a poll that is open, by a member of its electorate.
+// bulk judges what belongs to a proposal: ballots in a vote that is open, by its
+// electorate, and what members say while it is discussed.
 func (c *receipt) bulk() error {
 	p := c.s.decisions.Poll(c.h.Subject)
-	if p == nil || p.RecordDate == 0 || c.h.Checkpoint.Height < p.RecordDate {
+	ballot := c.r.Kind() == protocol.Ballot
+	if p == nil || p.Debate.Began == 0 || c.h.Checkpoint.Height < p.Debate.Began ||
+		ballot && (p.RecordDate == 0 || c.h.Checkpoint.Height < p.RecordDate) {
 		return c.refuse("its poll was not open at the checkpoint it cites")
 	}
 	if p.Phase.Closed() {
 		return c.refuse("its poll has closed")
 	}
-	return c.device(func(m *roll.Member) bool { return m.VoiceAt(p.RecordDate) })
+	height := c.h.Checkpoint.Height
+	if ballot {
+		height = p.RecordDate
+	}
+	return c.device(func(m *roll.Member) bool { return m.VoiceAt(height) })
 }

@@ -24,6 +24,8 @@ type Sections struct {
 	Clock   int64       // of [roll.State.Clock]
 	Firsts  [32]byte    // root of the map of first votes
 	Polls   [32]byte
+	Said    [32]byte // root of the map of what members said that lasts
+	Boards  [32]byte // root of the map of committees of trustees
 	Roll    roll.Roots
 	Abroad  abroad.Roots
 
@@ -52,6 +54,8 @@ func ParseSections(b []byte) (s Sections, err error) {
 	}{
 		{&s.Firsts, w.Firsts},
 		{&s.Polls, w.Polls},
+		{&s.Said, w.Said},
+		{&s.Boards, w.Boards},
 		{&s.Roll.Members, w.Members},
 		{&s.Roll.Devices, w.Devices},
 		{&s.Roll.Invites, w.Invites},

@@ -26,7 +26,7 @@ func leavesOf(t merkle.Tree) iter.Seq2[[32]byte, []byte] {
 // leaves are those of a state without motions and amendments.
 func leaves(c *crowd) state.Leaves {
 	r := c.s.Roll().Trees()
-	polls, firsts := c.s.Decisions().Trees()
+	polls, firsts, said, boards := c.s.Decisions().Trees()
 	known, claims, pacts := c.s.Abroad().Trees()
 	none := func(protocol.ID) *protocol.Record { return nil }
 	return state.Leaves{
@@ -37,7 +37,8 @@ func leaves(c *crowd) state.Leaves {
 		},
 		Abroad: abroad.Leaves{Known: leavesOf(known), Claims: leavesOf(claims), Pacts: leavesOf(pacts)},
 		Decisions: decision.Leaves{
-			Polls: leavesOf(polls), Firsts: leavesOf(firsts), Proposal: none,
+			Polls: leavesOf(polls), Firsts: leavesOf(firsts), Said: leavesOf(said), Committees: leavesOf(boards), Version: none,
+			Covered: func(p protocol.ID) (merkle.Set, error) { return c.s.Decisions().Covered(p), nil },
 			Ballots: func(p protocol.ID) iter.Seq2[[32]byte, []byte] { return leavesOf(c.s.Decisions().Poll(p).Ballots) },
 		},
 	}

@@ -271,6 +271,8 @@ func (p *play) observe(what string, n int) (out []string) {
 			return []string{"never"}
 		}
 		return []string{at0(at)}
+	case strings.HasPrefix(what, "debate:"):
+		return p.debateWords(p.view.Decisions().Poll(p.record(what[len("debate:"):]).ID()))
 	case strings.HasPrefix(what, "recovery:"):
 		return p.recoveryWords(p.view.Roll().Member(p.w.Persona(what[len("recovery:"):])).Keys.Recovery)
 	case what == "charter":
@@ -292,7 +294,7 @@ func (p *play) observe(what string, n int) (out []string) {
 		return slices.Concat([]string{m.Standing().String()}, m.OfficeNames(), []string{"-"})
 	}
 	if poll := p.view.Decisions().Poll(p.labels[what].ID()); poll != nil && n != 2 {
-		return pollWords(p.t, poll)
+		return p.pollWords(poll)
 	}
 	v := p.verdicts[p.labels[what].ID()]
 	return []string{map[bool]string{true: "stands", false: "void"}[v.Stands], string(v.Rule)}
@@ -344,12 +346,10 @@ func (p *play) recoveryWords(r *roll.Recovery) (out []string) {
 
 // pollWords are a poll's phase, its tally, and how many could vote and were
 // refused.
-func pollWords(t *testing.T, poll *decision.Poll) []string {
-	c := statetest.Charter(t)
-	class, _ := c.Class(poll.Body.Class)
-	tally, err := poll.Tally(decision.Rule(class))
+func (p *play) pollWords(poll *decision.Poll) []string {
+	tally, err := p.view.Decisions().Tally(poll.Proposal, p.view.Charter(), p.view.Roll())
 	if err != nil {
-		t.Fatal(err)
+		p.fail("%v", err)
 	}
 	out := []string{string(poll.Phase)}
 	for _, o := range tally.Votes {

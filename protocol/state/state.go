@@ -99,15 +99,18 @@ type sections struct {
 	Offices []byte      `cbor:"offices"`
 	Pacts   []byte      `cbor:"pacts"`
 	Polls   []byte      `cbor:"polls"`
+	Said    []byte      `cbor:"said"`
+	Boards  []byte      `cbor:"committees"`
 	Window  []firstOf   `cbor:"window"`
 }
 
 func (s *State) sections() []byte {
 	r, polls, firsts := s.roll.Roots(), s.decisions.Root(), s.decisions.FirstsRoot()
+	said, boards := s.decisions.SaidRoot(), s.decisions.CommitteesRoot()
 	abroad := s.abroad.Roots()
 	return dagcbor.Encode(sections{
 		AsOf: s.asOf, Charter: s.charterID, Clock: s.roll.Clock(), Height: s.height,
-		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:],
+		Devices: r.Devices[:], Invites: r.Invites[:], Members: r.Members[:], Motions: r.Motions[:], Firsts: firsts[:], Offices: r.Offices[:], Polls: polls[:], Said: said[:], Boards: boards[:],
 		Abroad: abroad.Known[:], Claims: abroad.Claims[:], Pacts: abroad.Pacts[:],
 		Window: append([]firstOf{}, s.window...),
 	})

@@ -15,8 +15,8 @@ import (
 func imprint(s *state.State) [32]byte {
 	h := sha256.New()
 	r := s.Roll().Trees()
-	polls, firsts := s.Decisions().Trees()
-	trees := []merkle.Tree{r.Members, r.Devices, r.Invites, r.Motions, polls, firsts}
+	polls, firsts, said, boards := s.Decisions().Trees()
+	trees := []merkle.Tree{r.Members, r.Devices, r.Invites, r.Motions, polls, firsts, said, boards}
 	for p := range s.Decisions().Polls() {
 		trees = append(trees, p.Ballots)
 	}

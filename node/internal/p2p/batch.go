@@ -6,18 +6,87 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 )
 
 // A session is one side of a sync session after the stream is open. One
-// goroutine uses it.
+// goroutine uses it, but for those of an intake, which take what came.
 type session struct {
-	w       *wire
-	peer    string
-	replica Replica
-	resume  *cursor
-	got     int // frames received
-	fresh   int // of those, not held before
-	sent    int // frames sent
+	w    *wire
+	peer string
+	stay
+	sketching account
+	sending   account
+	charged   int64 // bytes sent that the account was charged with
+	haul      haul
+	sent      int // frames sent
+
+	reconciled int // passes that may have compared sketches
+	stale      int // frames that were not fresh, but for those that come again where spans are asked for
+	again      int // of these, that were asked for though they are held
+
+	mu    sync.Mutex // while there is an intake
+	got   int        // guarded by mu: frames received
+	fresh int        // guarded by mu: of those, not held before
+}
+
+// A haul is much that a session moves.
+type haul struct {
+	tell  func(begin bool) // nil: nobody wants to know
+	begun bool
+}
+
+func (h *haul) begin() {
+	if h.tell != nil && !h.begun {
+		h.begun = true
+		h.tell(true)
+	}
+}
+
+func (h *haul) end() {
+	if h.begun {
+		h.tell(false)
+	}
+}
+
+// newSession is one side's with a peer that has accounts.
+func newSession(w *wire, peer string, r Replica, a accounts) *session {
+	return &session{
+		w: w, peer: peer, stay: stay{home: r},
+		sketching: account{a.sketching.of(peer)}, sending: account{a.sending.of(peer)},
+	}
+}
+
+// A stay is how a session has its replica: awake once it asks for more than a
+// replica at rest answers, until the session ends.
+type stay struct {
+	home    Replica
+	secret  [32]byte // of the epoch that both sides proved
+	replica Holdings // nil until awake
+	release func()   // nil with replica
+}
+
+func (s *stay) awake() (err error) {
+	if s.replica == nil {
+		if s.replica, s.release, err = s.home.Under(s.secret); err != nil {
+			return fmt.Errorf("p2p: syncing: waking the replica: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *stay) end() {
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// charge puts a step, and what was sent since the last, on the peer's account,
+// and waits if there is nothing left.
+func (x *session) charge(ctx context.Context) error {
+	x.sending.spend(stepCost + x.w.sent - x.charged)
+	x.charged = x.w.sent
+	return x.sending.wait(ctx)
 }
 
 // sendAll sends frames in batches and an end.
@@ -36,7 +105,7 @@ func (x *session) sendBatches(kind Kind, frames iter.Seq2[[]byte, error]) error 
 		if len(batch) == 0 {
 			return nil
 		}
-		err := x.w.send(batchFrame, appendEnvelope(make([]byte, 0, size+8*len(batch)+16), kind, batch))
+		err := x.w.write(batchFrame, size+8*len(batch)+16, func(b []byte) []byte { return appendEnvelope(b, kind, batch) })
 		x.sent += len(batch)
 		batch, size = batch[:0], 0
 		return err
@@ -94,10 +163,11 @@ func (x *session) collect(ctx context.Context, kind Kind, limit int,
 // deliver takes frames and watches that the session is worth its cost: a peer
 // that keeps sending what is held already is cut off.
 func (x *session) deliver(ctx context.Context, kind Kind, frames [][]byte) error {
+	before := x.got - x.fresh
 	if err := x.take(ctx, kind, frames); err != nil {
 		return err
 	}
-	if stale := x.got - x.fresh; stale > maxStale+x.fresh {
+	if x.stale += x.got - x.fresh - before; x.stale > maxStale+x.again+x.fresh {
 		return fmt.Errorf("p2p: syncing: %w", errStale)
 	}
 	return nil
@@ -106,8 +176,10 @@ func (x *session) deliver(ctx context.Context, kind Kind, frames [][]byte) error
 // take hands frames to the replica and counts them.
 func (x *session) take(ctx context.Context, kind Kind, frames [][]byte) error {
 	fresh, err := x.replica.Deliver(ctx, x.peer, kind, frames)
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.got += len(frames)
-	x.fresh += max(0, min(fresh, len(frames)))
+	x.fresh = min(x.fresh+max(0, fresh), x.got) // some may make others fresh that came before
 	if err != nil {
 		return fmt.Errorf("p2p: syncing: delivering: %w", err)
 	}

@@ -15,7 +15,7 @@ import (
 type Peer struct {
 	ID        string
 	Addrs     []string  // multiaddrs without /p2p, at most 8
-	Bootstrap bool      // named by an invite or the user: never given up
+	Bootstrap bool      // named by an invite or the user, and by no member's binding: never given up
 	LastSeen  time.Time // zero if never
 }
 
@@ -28,7 +28,6 @@ type PeerStatus struct {
 	LastSeen  time.Time
 	LastSync  time.Time // end of the last session that this node began, without error
 	Served    time.Time // end of the last session that the peer began; it may have exchanged nothing
-	LastError string    // of the last dial or session; empty after a success
 }
 
 // Redialling backs off from minDialInterval up to these, and never stops.
@@ -50,8 +49,8 @@ type entry struct {
 	lastSync  time.Time
 	served    time.Time
 	syncDue   time.Time // when the next session may begin
-	lastErr   string
 	failures  int
+	tried     time.Time // when it was dialled last
 	next      time.Time // when it may be dialled
 	dialling  bool
 }
@@ -79,6 +78,37 @@ func parsePeer(p Peer) (peer.ID, []ma.Multiaddr, error) {
 	return id, addrs, nil
 }
 
+// Pack returns the peer's id and addresses in their binary forms, for texts that
+// must be short.
+func (p Peer) Pack() (id []byte, addrs [][]byte, err error) {
+	pid, list, err := parsePeer(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range list {
+		addrs = append(addrs, a.Bytes())
+	}
+	return []byte(pid), addrs, nil
+}
+
+// Unpack reads what [Peer.Pack] returns.
+func Unpack(id []byte, addrs [][]byte) (Peer, error) {
+	pid, err := peer.IDFromBytes(id)
+	if err != nil {
+		return Peer{}, fmt.Errorf("p2p: peer id: %w", err)
+	}
+	p := Peer{ID: pid.String()}
+	for _, b := range addrs {
+		a, err := ma.NewMultiaddrBytes(b)
+		if err != nil {
+			return Peer{}, fmt.Errorf("p2p: peer address: %w", err)
+		}
+		p.Addrs = append(p.Addrs, a.String())
+	}
+	_, _, err = parsePeer(p)
+	return p, err
+}
+
 // put adds a peer or renews its addresses. A full book gives up the entry that
 // was seen longest ago, bootstraps last.
 func (b *book) put(p Peer) error {
@@ -90,7 +120,7 @@ func (b *book) put(p Peer) error {
 	defer b.mu.Unlock()
 	e := b.entry(id)
 	if !slices.EqualFunc(e.addrs, addrs, ma.Multiaddr.Equal) {
-		e.addrs, e.failures, e.next = addrs, 0, time.Time{} // news: worth a try
+		e.addrs, e.next = addrs, worthATry(e.next, e.tried)
 	}
 	e.bootstrap = e.bootstrap || p.Bootstrap
 	if p.LastSeen.After(e.lastSeen) {
@@ -124,6 +154,18 @@ func (b *book) evict() {
 	delete(b.peers, worst)
 }
 
+// lastSync is when a session that this node began last ended well.
+func (b *book) lastSync() (last time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.peers {
+		if e.lastSync.After(last) {
+			last = e.lastSync
+		}
+	}
+	return last
+}
+
 // keep drops every peer that f does not want.
 func (b *book) keep(f func(peer.ID) bool) {
 	b.mu.Lock()
@@ -133,6 +175,13 @@ func (b *book) keep(f func(peer.ID) bool) {
 			delete(b.peers, id)
 		}
 	}
+}
+
+// holds reports whether a peer is in the book.
+func (b *book) holds(id peer.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.peers[id] != nil
 }
 
 // note changes what is known of a peer, if it is in the book.
@@ -152,7 +201,7 @@ func (b *book) seen(id peer.ID, addr ma.Multiaddr, dialled bool) {
 	if len(e.addrs) == 0 && dialled { // an inbound connection's port is not for dialling
 		e.addrs = []ma.Multiaddr{addr}
 	}
-	e.lastSeen, e.failures, e.lastErr = time.Now(), 0, ""
+	e.lastSeen, e.failures = time.Now(), 0
 }
 
 // A candidate is a peer to dial.
@@ -189,7 +238,7 @@ func (b *book) pick(n int, connected func(peer.ID) bool) (due []candidate, next 
 	}
 	order := append(boots, rest[:min(len(rest), max(0, n-len(boots)))]...)
 	for _, id := range order {
-		b.peers[id].dialling = true
+		b.peers[id].dialling, b.peers[id].tried = true, now
 		due = append(due, candidate{id, b.peers[id].addrs})
 	}
 	return due, next
@@ -200,7 +249,7 @@ func (b *book) dialled(id peer.ID, err error) {
 	b.note(id, func(e *entry) {
 		e.dialling = false
 		if err == nil {
-			e.failures, e.lastErr = 0, ""
+			e.failures = 0
 			e.next = time.Now().Add(jitter(minDialInterval))
 			return
 		}
@@ -210,9 +259,18 @@ func (b *book) dialled(id peer.ID, err error) {
 		}
 		d := min(limit, minDialInterval<<min(e.failures, 16))
 		e.failures++
-		e.lastErr = "not reachable"
 		e.next = time.Now().Add(jitter(d))
 	})
+}
+
+// worthATry is when one who is not to be dialled before next may be dialled since
+// there is news of its addresses. Anybody can make news, also of others'
+// addresses: so a minute after the last time, and waits go on to grow.
+func worthATry(next, tried time.Time) time.Time {
+	if soon := tried.Add(newsInterval); soon.Before(next) {
+		return soon
+	}
+	return next
 }
 
 // jitter returns d shortened or stretched by up to a third.

@@ -168,3 +168,69 @@ func TestTopicName(t *testing.T) {
 }
 
 const topicPin = "J4FMS7QL6KIIAPVNBWPH3BX5WR"
+
+// Ever new addresses have a peer dialled once a minute, and its waits grow all the
+// same; one that was not dialled for a minute is tried at once.
+func TestBookNewAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &book{peers: map[peer.ID]*entry{}}
+		dials := 0
+		for i := range 3600 {
+			p := peerOf(1)
+			p.Addrs = []string{fmt.Sprintf("/ip4/20.0.0.1/tcp/%d", i+1)}
+			if err := b.put(p); err != nil {
+				t.Fatal(err)
+			}
+			due, _ := b.pick(1, idle)
+			for _, c := range due {
+				dials++
+				b.dialled(c.id, errors.New("off"))
+			}
+			time.Sleep(time.Second)
+		}
+		if dials < 60 || dials > 70 {
+			t.Errorf("%d dials in an hour of new addresses", dials)
+		}
+		time.Sleep(time.Minute)
+		if err := b.put(peerOf(1)); err != nil {
+			t.Fatal(err)
+		}
+		if due, _ := b.pick(1, idle); len(due) != 1 {
+			t.Error("a new address is not tried")
+		}
+	})
+}
+
+// A relay that gives no place is asked ever more rarely, whatever addresses it is
+// said to have, and one that the user named or that gave places before soon again.
+func TestReserverBackoff(t *testing.T) {
+	for name, c := range map[string]struct {
+		named, held, moves bool
+		least, most        int // askings in an hour
+	}{
+		"a stray":                  {least: 12, most: 30},
+		"a stray that moves about": {moves: true, least: 60, most: 75},
+		"named":                    {named: true, least: 90, most: 200},
+		"gave places":              {held: true, least: 90, most: 200},
+	} {
+		r := &reservation{named: c.named}
+		if c.held {
+			r.since = time.Unix(1, 0)
+		}
+		asked := 0
+		for at := range 3600 {
+			now := time.Unix(1e9+int64(at), 0)
+			if c.moves {
+				r.follow(&reservation{candidate: candidate{addrs: []ma.Multiaddr{ma.StringCast(fmt.Sprintf("/ip4/20.0.0.1/tcp/%d", at+1))}}})
+			}
+			if !now.Before(r.next) {
+				asked++
+				r.asked = now
+				r.failed(now)
+			}
+		}
+		if asked < c.least || asked > c.most {
+			t.Errorf("%s: asked %d times in an hour, want %d to %d", name, asked, c.least, c.most)
+		}
+	}
+}

@@ -11,27 +11,32 @@ type Config struct {
 	// Seed is the transport key's: 32 random bytes, kept for this presence
 	// alone, never derived from anything and never used for two metastates.
 	Seed [32]byte
-	// Listen lists multiaddrs. Empty: any free TCP and UDP port on all
-	// interfaces. Keep [Member.Addrs]' ports and give them here next time, so
+	// Profile is how the presence takes part; zero means ProfileMember.
+	Profile Profile
+	// Hidden is needed by ProfileHidden alone.
+	Hidden Hidden
+	// Listen lists multiaddrs. Empty: [Profile.Anywhere]. Keep [Member.Addrs]' ports and give them here next time, so
 	// that peers' books stay true.
 	Listen []string
+	// Announce are addresses at which others reach what listens here, where the
+	// machine doesn't know them itself, as of [CheckAnnounce].
+	Announce []string
 	// Underlay replaces the machine's network; Listen is then not used.
 	Underlay Underlay
-	// Limits bound the host; zero means Laptop.
-	Limits Limits
+	// Shared has the presence take any number of metastates, see
+	// [Presence.Join]. Lobbies and presences of one member have no use for it.
+	Shared bool
+	// Lobby reports whether a peer is the lobby of a member: a relay's lobby lets
+	// those, and nobody else, be reached through it. Nil: there are none.
+	Lobby func(peerID string) bool
 	// SyncEvery is the mean time between sync sessions with a peer; each is
 	// shortened or stretched by up to a third. Zero means 7.5 minutes.
 	SyncEvery time.Duration
-	// Coalesce is how long frames wait for others to share a gossip message,
-	// 5–20 ms. Zero means 10 ms.
-	Coalesce time.Duration
+	// Bulk, if set, is called with true when a session begins to move history or
+	// a snapshot, and with false when that session ends. Sessions may overlap.
+	Bulk func(begin bool)
 	// Log takes diagnostics without keys, addresses or content. Nil: none.
 	Log *slog.Logger
-}
-
-// anywhere is the default of Config.Listen.
-var anywhere = []string{
-	"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1",
 }
 
 // complete checks c and fills in what is zero.
@@ -39,27 +44,32 @@ func (c *Config) complete() error {
 	if c.Seed == ([32]byte{}) {
 		return fmt.Errorf("the transport key's seed is zero")
 	}
-	if len(c.Listen) == 0 {
-		c.Listen = anywhere
+	if c.Profile < 0 || int(c.Profile) >= len(profiles) {
+		return fmt.Errorf("there is no profile %d", c.Profile)
+	}
+	switch {
+	case c.Profile == ProfileHidden:
+		if err := c.Hidden.complete(c.Listen); err != nil {
+			return err
+		}
+	case len(c.Listen) == 0:
+		c.Listen = c.Profile.Anywhere()
+	}
+	for _, a := range c.Announce {
+		if err := CheckAnnounce(a); err != nil {
+			return err
+		}
 	}
 	if c.Underlay == nil {
-		c.Underlay = system(c.Listen)
-	}
-	if c.Limits == (Limits{}) {
-		c.Limits = Laptop
-	}
-	if l := c.Limits; l.Conns < 4 || l.Memory < 1<<20 || l.PeerConns < 1 || l.Streams < 1 || l.PerAddress < 1 ||
-		l.Low < 1 || l.High < l.Low {
-		return fmt.Errorf("limits %+v leave no room", l)
+		c.Underlay = c.underlay(c.Listen)
+	} else {
+		c.Listen = nil
 	}
 	if c.SyncEvery == 0 {
 		c.SyncEvery = 450 * time.Second
 	}
-	if c.Coalesce == 0 {
-		c.Coalesce = 10 * time.Millisecond
-	}
-	if c.SyncEvery < time.Second || c.Coalesce < time.Millisecond || c.Coalesce > time.Second {
-		return fmt.Errorf("sync every %v, coalesce %v: out of range", c.SyncEvery, c.Coalesce)
+	if c.SyncEvery < time.Second {
+		return fmt.Errorf("sync every %v is too often", c.SyncEvery)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

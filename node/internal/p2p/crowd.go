@@ -29,13 +29,13 @@ func Crowd(ctx context.Context, cfg Config, lobby Peer, n int, request func(int)
 	if err != nil {
 		return out, err
 	}
-	h, err := newHost(cfg.Seed, cfg.Underlay, cfg.Limits, gater{allow: func(p peer.ID) bool { return p == id }, meter: &meter{}})
+	h, err := newHost(cfg, visiting, gater{allow: func(p peer.ID) bool { return p == id }, meter: &meter{}})
 	if err != nil {
 		return out, fmt.Errorf("p2p: crowding: %w", err)
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	to := candidate{id, addrs}
-	if err := connect(ctx, h, to.id, to.addrs); err != nil {
+	if err := connect(ctx, h, to, dialTimeout); err != nil {
 		return out, fmt.Errorf("p2p: crowding: %w: %w", ErrUnreachable, err)
 	}
 	var next, answered, refused, declined atomic.Int64
@@ -65,7 +65,7 @@ func Crowd(ctx context.Context, cfg Config, lobby Peer, n int, request func(int)
 // knockOnce knocks on a connection that is there, or on a new one.
 func knockOnce(ctx context.Context, h host.Host, to candidate, request []byte) ([]byte, error) {
 	if len(h.Network().ConnsToPeer(to.id)) == 0 {
-		if err := connect(ctx, h, to.id, to.addrs); err != nil {
+		if err := connect(ctx, h, to, dialTimeout); err != nil {
 			return nil, err
 		}
 	}

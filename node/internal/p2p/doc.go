@@ -3,13 +3,16 @@
 //
 // # Terms
 //
-// A presence is one libp2p host with a random transport key of its own, its own
-// ports, peers and limits. Presences of two metastates share nothing, so that
-// nobody can tell by their keys that they belong to one person.
+// A [Presence] is one libp2p host with a random transport key of its own, its own
+// ports, peers and limits. Two presences share nothing, so that nobody can tell by
+// their keys that they belong to one person. A presence is for one metastate
+// ([NewMember]), or shared by several ([Presence.Join]), which links them for
+// their members.
 //
-// A [Member] is the presence among the members of one metastate: gossip, sync,
-// push and dialling. It accepts connections only from transport peers that the
-// [Replica] knows, because whoever is connected learns which topics a host has.
+// A [Member] is one metastate on a presence: gossip, sync, push and dialling. A
+// presence accepts connections only from transport peers that the [Replica] of one
+// of its members knows, because whoever is connected learns which topics a host
+// has; and a member gives and takes nothing but from peers that its own knows.
 //
 // A [Lobby] is the presence that strangers may reach: one request, one
 // response, and nothing that names members or topics. [Knock] is its client.

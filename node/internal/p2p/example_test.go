@@ -27,10 +27,12 @@ func Example() {
 	defer lobby.Close()
 
 	invite := []p2p.Peer{{ID: lobby.ID(), Addrs: lobby.Addrs()}}
-	response, reached, err := p2p.Knock(context.Background(), p2p.Config{Seed: strangerSeed}, invite, []byte("let me in"))
+	err = p2p.Knock(context.Background(), p2p.Config{Seed: strangerSeed}, invite, []byte("let me in"), func(peerID string, answer []byte) bool {
+		fmt.Println(string(answer), peerID == lobby.ID())
+		return true
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(string(response), reached == lobby.ID())
 	// Output: welcome, you said "let me in" true
 }

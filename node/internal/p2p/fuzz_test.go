@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -178,13 +179,13 @@ func FuzzParsers(f *testing.F) {
 // an error or the stream, and never panic.
 func FuzzResponder(f *testing.F) {
 	f.Add(append(reframe(overviewStep, overview{}.encode()), reframe(wantStep, make([]byte, 64))...))
-	f.Add(append(reframe(overviewStep, overview{}.encode()), reframe(streamStep, make([]byte, cursorSize))...))
 	f.Add(append(reframe(giveStep, []byte{byte(Records)}), reframe(batchFrame, appendEnvelope(nil, Records, [][]byte{{1}}))...))
 	f.Add(append(reframe(historyStep, make([]byte, 9)), reframe(snapshotStep, make([]byte, 40))...))
 	f.Add(append(reframe(hashesStep, make([]byte, 32)), reframe(certsStep, make([]byte, 8))...))
+	f.Add(append(reframe(overviewStep, overview{}.encode()), reframe(keysStep, reconcile.AppendWanted(nil, []reconcile.Wanted{{Keys: make([][16]byte, 2)}}))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, r := pair()
-		x := &session{w: newWire(&tape{r: bytes.NewReader(b)}), peer: "p", replica: r, resume: &cursor{}}
+		x := underA(newWire(&tape{r: bytes.NewReader(b)}), "p", r, newAccounts())
 		_ = x.respond(context.Background())
 		honest(t, "fuzz", r)
 	})
@@ -206,13 +207,20 @@ func TestResponderBudgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	up := reframe(historyStep, []byte{7: 1, 8: 0})
+	keys := func(n int) []byte {
+		return reconcile.AppendWanted(nil, []reconcile.Wanted{{Set: id, Keys: make([][16]byte, n)}})
+	}
 	for name, b := range map[string][]byte{
 		"asks first":         reframe(reconcileStep, asks),
 		"overviews":          bytes.Repeat(once, maxPasses+2),
-		"streams":            append(bytes.Clone(once), bytes.Repeat(reframe(streamStep, nil), maxPasses+1)...),
 		"certificates":       bytes.Repeat(reframe(certsStep, make([]byte, 8)), maxPasses+1),
 		"hashes":             bytes.Repeat(reframe(hashesStep, nil), maxPasses+1),
 		"wants":              append(bytes.Clone(once), bytes.Repeat(reframe(wantStep, bytes.Repeat(id[:], idsPerFrame)), maxNamed/idsPerFrame+1)...),
+		"keys":               append(bytes.Clone(once), bytes.Repeat(reframe(keysStep, keys(reconcile.MaxWanted)), maxNamed/reconcile.MaxWanted+1)...),
+		"keys first":         reframe(keysStep, keys(1)),
+		"no keys":            append(bytes.Clone(once), reframe(keysStep, reconcile.AppendWanted(nil, nil))...),
+		"odd keys":           append(bytes.Clone(once), reframe(keysStep, keys(1)[1:])...),
 		"snapshots":          bytes.Repeat(reframe(snapshotStep, make([]byte, 40)), maxPasses+1),
 		"a snapshot of what": reframe(snapshotStep, nil),
 		"parts first":        reframe(partsStep, id[:]),
@@ -220,8 +228,8 @@ func TestResponderBudgets(t *testing.T) {
 		"history of what":    reframe(historyStep, make([]byte, 8)),
 		"a third direction":  reframe(historyStep, []byte{8: 2}),
 		"history too high":   reframe(historyStep, []byte{0xff, 8: 0}),
+		"history again":      slices.Concat(up, up),
 		"wants first":        reframe(wantStep, id[:]),
-		"stream first":       reframe(streamStep, nil),
 		"reconcile first":    reframe(reconcileStep, nil),
 		"gives":              bytes.Repeat(append(reframe(giveStep, []byte{1}), reframe(endFrame, nil)...), maxGifts+1),
 		"gives an agreement": reframe(giveStep, []byte{byte(Agreement)}),
@@ -229,7 +237,7 @@ func TestResponderBudgets(t *testing.T) {
 		"odd ids":            append(bytes.Clone(once), reframe(wantStep, make([]byte, 33))...),
 	} {
 		_, r := pair()
-		x := &session{w: newWire(&tape{r: bytes.NewReader(b)}), peer: "p", replica: r, resume: &cursor{}}
+		x := underA(newWire(&tape{r: bytes.NewReader(b)}), "p", r, newAccounts())
 		if err := x.respond(context.Background()); !errors.Is(err, ErrPeer) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -244,12 +252,37 @@ func TestStaleGiftsEnd(t *testing.T) {
 	for range 3 * maxStale / 100 {
 		b = append(b, reframe(batchFrame, appendEnvelope(nil, Records, bytes100(f)))...)
 	}
-	x := &session{
-		w:    newWire(&tape{r: bytes.NewReader(append(reframe(giveStep, []byte{1}), b...))}),
-		peer: "p", replica: r, resume: &cursor{},
-	}
+	x := underA(newWire(&tape{r: bytes.NewReader(append(reframe(giveStep, []byte{1}), b...))}), "p", r, newAccounts())
 	if err := x.respond(context.Background()); !errors.Is(err, errStale) || x.got > maxStale+100 {
 		t.Error(err, x.got)
+	}
+}
+
+// Certificates that are held already end a session, too, unless they were asked
+// for to find where branches part: as many as that takes.
+func TestStaleCertificatesEnd(t *testing.T) {
+	source := NewMemReplica("b", secretA)
+	for range 8 {
+		source.AddCertificate()
+	}
+	var f []byte
+	for c := range source.Certificates(1) {
+		f = c
+	}
+	for _, from := range []uint64{9, 1} {
+		r := NewMemReplica("b", secretA)
+		for range 8 {
+			r.AddCertificate()
+		}
+		var b [][]byte
+		for range 3 * maxStale / 100 {
+			b = append(b, reframe(batchFrame, appendEnvelope(nil, Certificates, bytes100(f))))
+		}
+		x := played(r, b...)
+		most := maxStale + int(9-from)*certFrames
+		if err := x.certificates(t.Context(), from, 20); !errors.Is(err, errStale) || x.got > most+100 || x.got <= most {
+			t.Errorf("from %d: %d came: %v", from, x.got, err)
+		}
 	}
 }
 

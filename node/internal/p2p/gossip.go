@@ -5,28 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// gossip runs one metastate's topics on a host.
+// gossip runs one metastate's topics on a presence.
 type gossip struct {
-	ps      *pubsub.PubSub
-	self    peer.ID
-	host    host.Host
-	replica Replica
-	life    *life
-	meter   *meter
-	allow   *allowlist
-	queue   queue
-	window  time.Duration
-	timer   *time.Timer  // wakes flushLoop
-	reader  func(*topic) // delivers a topic until it is left
+	member *Member
+	meter  *meter
+	queue  queue
+	heard  pulse        // frames, others' and own
+	timer  *time.Timer  // wakes flushLoop
+	reader func(*topic) // delivers a topic until it is left
 
 	mu     sync.Mutex
 	topics []*topic // guarded by mu; newest epoch first
@@ -40,56 +35,80 @@ type topic struct {
 	born time.Time // when this node joined it
 }
 
-func newGossip(ctx context.Context, h host.Host, cfg Config, r Replica, known func(peer.ID) bool, l *life, m *meter) (*gossip, error) {
-	g := &gossip{
-		self: h.ID(), host: h, replica: r, life: l, meter: m, allow: &allowlist{},
-		window: cfg.Coalesce, timer: time.NewTimer(time.Hour),
-	}
-	params, thresholds := scoreParams(known)
+// newPubSub starts a presence's gossip, on no topic yet.
+func newPubSub(ctx context.Context, pr *Presence) (*pubsub.PubSub, error) {
+	params, thresholds := scoreParams(pr.heard)
 	quiet := slog.New(slog.DiscardHandler) // pubsub logs peers and topics
-	ps, err := pubsub.NewGossipSub(ctx, h,
+	ps, err := pubsub.NewGossipSub(ctx, pr.host,
 		pubsub.WithGossipSubProtocols([]protocol.ID{gossipProtocol}, features),
 		pubsub.WithGossipSubParams(routerParams()),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(messageID),
 		pubsub.WithMaxMessageSize(maxRPC),
-		pubsub.WithMaxControlMessageSize(maxRPC/2),
+		pubsub.WithMaxControlMessageSize(maxControl),
 		pubsub.WithPeerOutboundQueueSize(gossipQueue),
 		pubsub.WithValidateQueueSize(gossipQueue),
 		pubsub.WithSeenMessagesTTL(seenTTL),
 		pubsub.WithPeerExchange(false),
-		// What this node says first goes to every peer on the topic: the mesh
-		// may not have formed yet.
-		pubsub.WithFloodPublish(true),
+		// Not to every peer on the topic: who is at hand gets what matters by
+		// push, and the uplink of a laptop is narrow. Nor does a flood heed the
+		// filter of peers, which a shared presence needs.
+		pubsub.WithFloodPublish(false),
 		pubsub.WithPeerScore(params, thresholds),
-		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(g.allow, 16)),
-		pubsub.WithRawTracer(tracer{m}),
+		pubsub.WithSubscriptionFilter(pr.topics),
+		pubsub.WithPeerFilter(pr.topics.may),
+		pubsub.WithRawTracer(tracer{pr.meter}),
 		pubsub.WithLogger(quiet), pubsub.WithRPCLogger(quiet),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("starting gossip: %w", err)
 	}
-	g.ps = ps
-	g.reader = func(t *topic) { g.read(ctx, t) }
-	if err := g.refresh(); err != nil {
-		return nil, err
-	}
-	l.run(func() { g.flushLoop(ctx) })
-	return g, nil
+	return ps, nil
 }
 
-// refresh joins the topics of the replica's newest epochs and leaves others.
-func (g *gossip) refresh() error {
+func newGossip(ctx context.Context, m *Member) *gossip {
+	g := &gossip{member: m, meter: m.presence.meter, timer: time.NewTimer(time.Hour)}
+	g.reader = func(t *topic) { g.read(ctx, t) }
+	return g
+}
+
+// start joins the topics.
+func (g *gossip) start(ctx context.Context) error {
+	if _, err := g.refresh(); err != nil {
+		return err
+	}
+	g.member.life.run(func() { g.flushLoop(ctx) })
+	return nil
+}
+
+// leave leaves every topic; their readers do the rest.
+func (g *gossip) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.topics {
+		t.sub.Cancel()
+	}
+	g.topics = nil
+}
+
+// hears reports whether a peer is on one of the topics.
+func (g *gossip) hears(p peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.topics, func(t *topic) bool { return slices.Contains(t.t.ListPeers(), p) })
+}
+
+// refresh joins the topics of the replica's epochs in force and leaves others.
+// fresh reports whether it joined any.
+func (g *gossip) refresh() (fresh bool, err error) {
 	var names []string
-	for i, e := range g.replica.Epochs() {
-		if i == maxTopics {
-			break
+	for _, e := range g.member.replica.Epochs() {
+		if e.Gossip && len(names) < maxTopics {
+			names = append(names, topicName(e.Secret))
 		}
-		names = append(names, topicName(e.Secret))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.allow.set(names)
 	old := make(map[string]*topic, len(g.topics))
 	for _, t := range g.topics {
 		old[t.name] = t
@@ -105,21 +124,24 @@ func (g *gossip) refresh() error {
 				errs = append(errs, err)
 				continue
 			}
+			fresh = true
 		}
 		g.topics = append(g.topics, t)
 	}
 	for _, t := range old {
 		t.sub.Cancel() // its reader then leaves the topic
 	}
-	return errors.Join(errs...)
+	return fresh, errors.Join(errs...)
 }
 
 func (g *gossip) join(name string) (*topic, error) {
 	fail := func(err error) (*topic, error) { return nil, fmt.Errorf("joining a topic: %w", err) }
-	if err := g.ps.RegisterTopicValidator(name, g.validate, pubsub.WithValidatorInline(true)); err != nil {
+	ps := g.member.presence.ps
+	if err := ps.RegisterTopicValidator(name, g.validate, pubsub.WithValidatorInline(true)); err != nil {
 		return fail(err)
 	}
-	t, err := g.ps.Join(name)
+	g.member.presence.topics.allow(name, g.member.known)
+	t, err := ps.Join(name)
 	if err != nil {
 		return fail(err)
 	}
@@ -131,7 +153,7 @@ func (g *gossip) join(name string) (*topic, error) {
 		return fail(err)
 	}
 	joined := &topic{name: name, t: t, sub: sub, born: time.Now()}
-	if !g.life.run(func() { g.reader(joined) }) {
+	if !g.member.life.run(func() { g.reader(joined) }) {
 		return fail(ErrClosed)
 	}
 	return joined, nil
@@ -140,14 +162,10 @@ func (g *gossip) join(name string) (*topic, error) {
 // validate judges a message by its form and transit MACs. Only what is wrong
 // for everyone is rejected (SPEC §9.3).
 func (g *gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
-	if from == g.self {
+	if from == g.member.host.ID() {
 		return pubsub.ValidationAccept
 	}
-	if !g.life.enter() { // pubsub's workers may outlive Close
-		return pubsub.ValidationIgnore
-	}
-	defer g.life.wg.Done()
-	verdict, kind, frames := judge(g.replica, m.GetData())
+	verdict, kind, frames := g.member.judge(from, m.GetData())
 	switch verdict {
 	case Accept:
 		m.ValidatorData = message{kind, frames}
@@ -193,31 +211,42 @@ func (g *gossip) read(ctx context.Context, t *topic) {
 		if !ok {
 			continue // our own
 		}
+		g.heard.beat(len(got.frames), time.Now())
 		g.meter.count(func(c *Metrics) { c.Gossip.ReceivedM++; c.Gossip.ReceivedF += uint64(len(got.frames)) })
-		if _, err := g.replica.Deliver(ctx, m.ReceivedFrom.String(), got.kind, got.frames); err != nil {
+		if _, err := g.member.replica.Deliver(ctx, m.ReceivedFrom.String(), got.kind, got.frames); err != nil {
 			g.meter.count(func(c *Metrics) { c.Loss.FailedF += uint64(len(got.frames)) })
 		}
 	}
 	t.sub.Cancel()
-	if ctx.Err() != nil {
-		return // the host goes as a whole
-	}
-	_ = g.ps.UnregisterTopicValidator(t.name)
+	pr := g.member.presence
+	pr.topics.drop(t.name)
+	_ = pr.ps.UnregisterTopicValidator(t.name) // no errors that matter: perhaps the host goes as a whole
 	_ = t.t.Close()
 }
 
 // publish queues frames for the next message.
 func (g *gossip) publish(kind Kind, frames [][]byte) error {
 	filled, first, err := g.queue.add(kind, frames)
+	g.heard.beat(len(frames), time.Now())
 	switch {
 	case err != nil:
 		g.meter.count(func(c *Metrics) { c.Loss.QueueF += uint64(len(frames)) })
 	case filled:
 		g.timer.Reset(0)
 	case first:
-		g.timer.Reset(g.window)
+		g.timer.Reset(g.patience())
 	}
 	return err
+}
+
+// patience is how long frames wait for others to share a message. What a message
+// costs hardly depends on how much is in it, and each is heard several times: where
+// so much is said that computers get no further, a longer wait is the shorter.
+func (g *gossip) patience() time.Duration {
+	if g.heard.rate(time.Now()) >= busyRate {
+		return busyWait
+	}
+	return coalesceWait
 }
 
 func (g *gossip) flushLoop(ctx context.Context) {
@@ -254,16 +283,16 @@ func (g *gossip) ready() (*topic, time.Duration) {
 	if t == nil {
 		return nil, 0
 	}
-	peers := t.t.ListPeers()
+	peers := slices.DeleteFunc(t.t.ListPeers(), func(p peer.ID) bool { return !g.member.known(p) })
 	if len(peers) == 0 {
-		if age >= maxHold || len(g.host.Network().Peers()) == 0 {
+		if age >= maxHold || len(g.member.peers()) == 0 {
 			return nil, 0
 		}
 		return nil, 50 * time.Millisecond
 	}
 	settled := time.Duration(0) // how long the longest connected has been on the topic, at most
 	for _, p := range peers {
-		for _, c := range g.host.Network().ConnsToPeer(p) {
+		for _, c := range g.member.host.Network().ConnsToPeer(p) {
 			settled = max(settled, time.Since(c.Stat().Opened))
 		}
 	}

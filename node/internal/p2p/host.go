@@ -15,44 +15,28 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
-	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
+	"go.uber.org/fx"
 )
 
 // agent is what identify tells every connected peer. It is the same for all
 // nodes, versions and systems, so that it singles nobody out.
 const agent = "metastate"
 
-// Limits bound one presence. The zero value means [Laptop].
-type Limits struct {
-	Conns      int   // connections, both ways
-	Memory     int64 // bytes that libp2p and this package's sessions may hold
-	PeerConns  int   // connections of one peer
-	Streams    int   // streams of one peer
-	PerAddress int   // connections from one IPv4 address or IPv6 /56
-	Low, High  int   // the connection manager trims to Low when there are High
-}
-
-// Laptop is the limits of a node on somebody's own machine.
-var Laptop = Limits{Conns: 128, Memory: 128 << 20, PeerConns: 4, Streams: 64, PerAddress: 32, Low: 20, High: 40}
-
 // An Underlay makes the libp2p host from what the presence needs of it: key,
 // gater, limits, agent. The zero Underlay of a Config is the machine's network;
 // package p2psim has a simulated one.
 type Underlay func(needs ...libp2p.Option) (host.Host, error)
 
-// system is the machine's network: TCP and QUIC on the given addresses.
-func system(listen []string) Underlay {
+// system is the machine's network by the given transports, on the given addresses.
+func system(listen []string, transports ...libp2p.Option) Underlay {
 	return func(needs ...libp2p.Option) (host.Host, error) {
 		addrs := libp2p.NoListenAddrs
 		if len(listen) > 0 {
 			addrs = libp2p.ListenAddrStrings(listen...)
 		}
-		h, err := libp2p.New(append(needs, addrs,
-			libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()), libp2p.Transport(quic.NewTransport))...)
+		h, err := libp2p.New(slices.Concat(needs, transports, []libp2p.Option{addrs, quietly})...)
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +46,9 @@ func system(listen []string) Underlay {
 		return h, nil
 	}
 }
+
+// quietly keeps the assembly of the host from logging: its errors are returned.
+var quietly = libp2p.WithFxOption(fx.NopLogger)
 
 // listening checks that each wanted address has a listener: libp2p's New is
 // content with one of them.
@@ -95,11 +82,12 @@ func sameEndpoint(want, have ma.Multiaddr) bool {
 }
 
 // newHost builds a presence's host.
-func newHost(seed [32]byte, u Underlay, l Limits, g connmgriface.ConnectionGater) (host.Host, error) {
-	key, err := transportKey(seed)
+func newHost(cfg Config, r role, g connmgriface.ConnectionGater) (host.Host, error) {
+	key, err := transportKey(cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
+	l := cfg.Profile.limits()
 	rm, err := l.resources()
 	if err != nil {
 		return nil, err
@@ -108,17 +96,20 @@ func newHost(seed [32]byte, u Underlay, l Limits, g connmgriface.ConnectionGater
 	if err != nil {
 		return nil, err
 	}
-	return u(
+	needs := cfg.Profile.options(r)
+	if len(cfg.Announce) > 0 {
+		needs = append(needs, libp2p.AddrsFactory(func(addrs []ma.Multiaddr) []ma.Multiaddr { return announced(cfg.Announce, addrs) }))
+	}
+	return cfg.Underlay(append(needs,
 		libp2p.Identity(key), libp2p.ConnectionGater(g), libp2p.ResourceManager(rm), libp2p.ConnectionManager(cm),
 		libp2p.UserAgent(agent), libp2p.ProtocolVersion(agent), libp2p.Ping(false), libp2p.DisableMetrics(),
-		libp2p.DisableRelay(), libp2p.ForceReachabilityPrivate(),
 		// Members find each other on a LAN or one machine, too.
 		libp2p.NonPublicAddrPublishing(true),
-		libp2p.WithDialTimeout(dialTimeout),
+		libp2p.WithDialTimeout(cfg.Profile.patience()),
 		// Peers that are off for days are dialled all the while: libp2p would
 		// take their silence for a network without UDP and stop dialling.
 		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
-	)
+	)...)
 }
 
 func transportKey(seed [32]byte) (crypto.PrivKey, error) {
@@ -143,7 +134,7 @@ func PeerID(seed [32]byte) (string, error) {
 
 // resources turns l into a resource manager. libp2p's defaults per address
 // would cut off households behind one NAT.
-func (l Limits) resources() (network.ResourceManager, error) {
+func (l limits) resources() (network.ResourceManager, error) {
 	lim := func(n int) rcmgr.LimitVal { return rcmgr.LimitVal(n) }
 	all := rcmgr.ResourceLimits{
 		Conns: lim(l.Conns), ConnsInbound: lim(l.Conns), ConnsOutbound: lim(l.Conns), FD: lim(2 * l.Conns),
@@ -165,7 +156,7 @@ func (l Limits) resources() (network.ResourceManager, error) {
 	loopback := []rate.PrefixLimit{
 		{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
 	}
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(cfg.Build(rcmgr.DefaultLimits.AutoScale())),
+	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(cfg.Build(rcmgr.DefaultLimits.AutoScale())),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithLimitPerSubnet(
 			[]rcmgr.ConnLimitPerSubnet{{ConnCount: l.PerAddress, PrefixLength: 32}},
@@ -178,21 +169,19 @@ func (l Limits) resources() (network.ResourceManager, error) {
 				GracePeriod:      time.Minute,
 			},
 		}))
+	if err != nil {
+		return nil, err
+	}
+	return throughRelays{m}, nil
 }
 
-// addresses lists where h can be dialled, without /p2p, loopback only if there
-// is nothing else.
-func addresses(h host.Host) []string {
-	var far, near []string
-	for _, a := range h.Addrs() {
-		if manet.IsIPLoopback(a) {
-			near = append(near, a.String())
-		} else {
-			far = append(far, a.String())
-		}
+// throughRelays does not count circuits as connections from their relay's
+// address: everybody who is behind a NAT comes from there.
+type throughRelays struct{ network.ResourceManager }
+
+func (m throughRelays) OpenConnection(dir network.Direction, fd bool, from ma.Multiaddr) (network.ConnManagementScope, error) {
+	if relayed(from) {
+		from = circuitAddr
 	}
-	if len(far) == 0 {
-		return near
-	}
-	return far
+	return m.ResourceManager.OpenConnection(dir, fd, from)
 }

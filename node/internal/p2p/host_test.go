@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -108,96 +107,34 @@ func TestListenAll(t *testing.T) {
 	}
 }
 
-// BenchmarkGossip prints how long records take to reach all of 20 hosts in one
-// process, at the rates that the gossip bar names, without simulated latency.
-func BenchmarkGossip(b *testing.B) {
-	for _, rate := range []int{200, 800} {
-		b.Run(fmt.Sprint(rate, "-per-second"), func(b *testing.B) {
-			for b.Loop() {
-				gossipRound(b, 20, rate, 3*time.Second)
-			}
-		})
-	}
-}
-
-func gossipRound(b *testing.B, hosts, rate int, long time.Duration) {
-	b.Helper()
-	var mu sync.Mutex
-	born, count := map[string]time.Time{}, map[string]int{}
-	var times []time.Duration
-	total := int(long.Seconds() * float64(rate))
-	all := make(chan struct{}) // closed when every record has reached every host
-	ms, rs := make([]*p2p.Member, hosts), make([]*p2p.MemReplica, hosts)
-	for i := range hosts {
-		rs[i] = p2p.NewMemReplica("b", secret)
-		for j := range hosts {
-			rs[i].Know(true, id(j))
+// A relay is reached by WebSocket, at the address that it announces for what stands
+// in front of it.
+func TestWebSocket(t *testing.T) {
+	var ms []*p2p.Member
+	var rs []*p2p.MemReplica
+	for i := range 2 {
+		r := p2p.NewMemReplica(fmt.Sprint("binding of ", i), secret)
+		r.Know(true, id(0), id(1))
+		cfg := p2p.Config{Seed: seed(i), Listen: []string{"/ip4/127.0.0.1/tcp/0"}}
+		if i == 0 {
+			cfg.Profile, cfg.Announce = p2p.ProfileRelay, []string{"/dns4/localhost/tcp/{port}/ws"}
+			cfg.Listen = append(cfg.Listen, "/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws")
 		}
-		m, err := p2p.NewMember(p2p.Config{Seed: seed(i), Listen: []string{"/ip4/127.0.0.1/tcp/0"}}, rs[i])
+		m, err := p2p.NewMember(cfg, r)
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		defer m.Close()
-		ms[i] = m
+		ms, rs = append(ms, m), append(rs, r)
 	}
-	for i := range ms {
-		for j := range i {
-			if err := ms[i].AddPeer(p2p.Peer{ID: ms[j].ID(), Addrs: ms[j].Addrs()}); err != nil {
-				b.Fatal(err)
-			}
-		}
+	arrived := arrivals(rs[1])
+	rs[0].Add(plane, "by WebSocket")
+	addrs := slices.DeleteFunc(ms[0].Addrs(), func(a string) bool { return !strings.HasPrefix(a, "/dns4/localhost/") })
+	if len(addrs) != 1 || !strings.HasSuffix(addrs[0], "/ws") {
+		t.Fatal(ms[0].Addrs())
 	}
-	// Hosts connect, and the mesh forms by heartbeats, one a second. It announces
-	// neither, and real time is what this benchmark measures.
-	time.Sleep(5 * time.Second)
-	for i, m := range ms {
-		if peers(m) < hosts/2 {
-			b.Fatalf("host %d has %d peers", i, peers(m))
-		}
+	if err := ms[1].AddPeer(p2p.Peer{ID: ms[0].ID(), Addrs: addrs}); err != nil {
+		t.Fatal(err)
 	}
-	for _, r := range rs {
-		r.OnFresh(func(c []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			if count[string(c)]++; count[string(c)] == hosts {
-				if times = append(times, time.Since(born[string(c)])); len(times) == total {
-					close(all)
-				}
-			}
-		})
-	}
-	tick := time.NewTicker(time.Second / time.Duration(rate))
-	defer tick.Stop()
-	for n := range total {
-		<-tick.C
-		body := fmt.Sprintf("%d %0280d", n, n)
-		mu.Lock()
-		born[string(plane[:])+body] = time.Now()
-		mu.Unlock()
-		if err := ms[n%hosts].Publish(p2p.Records, rs[n%hosts].Add(plane, body)); err != nil {
-			b.Error(err)
-		}
-	}
-	select { // what gossip has not brought by then, it will not
-	case <-all:
-	case <-time.After(time.Second):
-	}
-	mu.Lock()
-	heard := slices.Clone(times)
-	mu.Unlock()
-	slices.Sort(heard)
-	for _, m := range ms {
-		_, _ = m.SyncNow(b.Context())
-	}
-	for i, r := range rs {
-		if n := r.Counts()[0]; n != total {
-			b.Errorf("host %d holds %d of %d after sync", i, n, total)
-		}
-	}
-	if len(heard) == 0 {
-		b.Fatal("no record reached all")
-	}
-	b.ReportMetric(float64(heard[len(heard)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(heard[len(heard)*95/100].Microseconds())/1000, "p95-ms")
-	b.ReportMetric(100*float64(len(heard))/float64(total), "%gossiped")
+	await(t, arrived, "by WebSocket")
 }

@@ -28,13 +28,19 @@ type Archive interface {
 	// Lacking are records that certified checkpoints cover and the node does not
 	// hold, as far as it knows them, at most 4,096.
 	Lacking() []protocol.ID
+	// Covered yields those of ids that the node holds, in inner form.
+	Covered(ids []protocol.ID) iter.Seq2[[]byte, error]
 	// Unfilled is the highest height below what the node began with whose
 	// checkpoint and records it still wants, 0 if there is none.
 	Unfilled() uint64
+	// Deeper is the height below those whose checkpoints have come since, 0 if
+	// there is none, or too many of them wait for their records.
+	Deeper() uint64
 
-	// Begin reports whether the node wants a snapshot from a peer at a height,
-	// and the checkpoint that it knows: the snapshot must lead on from there.
-	Begin(height uint64) (known protocol.Ref, wanted bool)
+	// Begin reports whether the node wants a snapshot from a peer at a height with
+	// so many records in its sets, and the checkpoint that it knows: the snapshot
+	// must lead on from there.
+	Begin(height, records uint64) (known protocol.Ref, wanted bool)
 	// Head yields the frames of a snapshot's head for a node that knows a
 	// checkpoint; none if this node can't lead on from there.
 	Head(known protocol.Ref) iter.Seq2[[]byte, error]
@@ -59,15 +65,16 @@ func (x *session) level(ctx context.Context, mine, theirs overview) error {
 	if theirs.height < mine.height {
 		return x.lift(theirs.height + 1)
 	}
-	if err := x.snapshot(ctx, theirs.height); err != nil {
+	if err := x.snapshot(ctx, theirs); err != nil {
 		return err
 	}
 	from := x.replica.Wants()
 	if theirs.height < from+levelGap {
 		return x.certificates(ctx, from, theirs.height)
 	}
+	x.haul.begin()
 	for {
-		if err := x.history(ctx, from, false); err != nil {
+		if err := x.history(ctx, from); err != nil {
 			return err
 		}
 		now := x.replica.Wants()
@@ -121,18 +128,21 @@ func raw(ids []protocol.ID) iter.Seq[[32]byte] {
 }
 
 // history takes a span of checkpoints and all records that they cover.
-func (x *session) history(ctx context.Context, from uint64, down bool) error {
+func (x *session) history(ctx context.Context, from uint64) error {
+	if err := x.span(ctx, from, false); err != nil {
+		return err
+	}
+	return x.collect(ctx, Past, maxSpan, x.take)
+}
+
+// span asks for one and takes its checkpoints. What is held already comes again:
+// that is no fault here.
+func (x *session) span(ctx context.Context, from uint64, down bool) error {
 	body := binary.BigEndian.AppendUint64(nil, from)
 	if err := x.w.send(historyStep, append(body, flag(down))); err != nil {
 		return err
 	}
-	for _, kind := range []Kind{Certificates, Records} {
-		// What is held already comes again: that is no fault here.
-		if err := x.collect(ctx, kind, maxSpan, x.take); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.collect(ctx, Certificates, maxSpan, x.take)
 }
 
 func flag(b bool) byte {
@@ -145,7 +155,7 @@ func flag(b bool) byte {
 // fill takes history below what the node began with, until nothing more comes.
 func (x *session) fill(ctx context.Context) error {
 	for at := x.replica.Unfilled(); at > 0; {
-		if err := x.history(ctx, at, true); err != nil {
+		if err := x.descend(ctx, at); err != nil {
 			return err
 		}
 		next := x.replica.Unfilled()
@@ -157,12 +167,31 @@ func (x *session) fill(ctx context.Context) error {
 	return nil
 }
 
+// descend takes spans from a height down, each while the records of the one
+// before are verified and stored, as far as there is room, and waits for all.
+func (x *session) descend(ctx context.Context, at uint64) error {
+	x.haul.begin()
+	in, ctx := x.newIntake(ctx)
+	for {
+		err := x.span(ctx, at, true)
+		if err == nil {
+			err = in.receive(ctx, Past, maxSpan)
+		}
+		next := x.replica.Deeper()
+		if err != nil || next == 0 || next >= at {
+			return in.wait(ctx, Past, err)
+		}
+		at = next
+	}
+}
+
 // snapshot restores one, if the node wants it and the responder has it.
-func (x *session) snapshot(ctx context.Context, height uint64) error {
-	known, wanted := x.replica.Begin(height)
+func (x *session) snapshot(ctx context.Context, theirs overview) error {
+	known, wanted := x.replica.Begin(theirs.height, theirs.records)
 	if !wanted {
 		return nil
 	}
+	x.haul.begin()
 	body := append(binary.BigEndian.AppendUint64(nil, known.Height), known.ID[:]...)
 	if err := x.w.send(snapshotStep, body); err != nil {
 		return err
@@ -196,14 +225,22 @@ func (r *responder) serveHistory(body []byte) error {
 	if from > protocol.MaxHeight {
 		return fmt.Errorf("p2p: serving sync: %w: height %d", ErrPeer, from)
 	}
-	certs, covered, err := r.replica.Span(from, body[8] == 1)
+	down := body[8] == 1
+	if !down && from < r.rise { // going down, a node may have to begin again further up
+		return fmt.Errorf("p2p: serving sync: %w: history from %d again", ErrPeer, from)
+	}
+	if !down {
+		r.rise = from + 1
+	}
+	r.haul.begin()
+	certs, covered, err := r.replica.Span(from, down)
 	if err != nil {
 		return fmt.Errorf("p2p: serving sync: reading the store: %w", err)
 	}
 	if err := r.sendAll(Certificates, all(certs)); err != nil {
 		return err
 	}
-	return r.sendAll(Records, recordsOf(r.replica, raw(covered)))
+	return r.sendAll(Past, r.replica.Covered(covered))
 }
 
 func (r *responder) serveSnapshot(body []byte) error {
@@ -213,6 +250,7 @@ func (r *responder) serveSnapshot(body []byte) error {
 	if len(body) != 8+len(protocol.ID{}) {
 		return fmt.Errorf("p2p: serving sync: %w: snapshot", ErrPeer)
 	}
+	r.haul.begin()
 	known := protocol.Ref{Height: binary.BigEndian.Uint64(body), ID: protocol.ID(body[8:])}
 	return r.sendAll(Snapshots, r.replica.Head(known))
 }

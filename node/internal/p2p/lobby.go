@@ -2,10 +2,13 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -38,14 +41,17 @@ const (
 // no pubsub, and serves one request per stream: at most 64 KiB for at most
 // 256 KiB.
 type Lobby struct {
-	host   host.Host
+	station
 	serve  Serve
-	life   *life
-	meter  *meter
+	known  func(peer.ID) bool // lobbies of members
+	places *reserver
 	slots  *semaphore.Weighted
 	all    *rate.Limiter
 	byAddr *rates
 	byPeer *rates
+
+	mu     sync.Mutex
+	relays map[string][]Relay // guarded by mu: by metastate
 }
 
 // Serve answers a stranger's request. peerID is the transport key the stranger
@@ -53,25 +59,39 @@ type Lobby struct {
 // response. It may be called from 16 goroutines at once.
 type Serve func(ctx context.Context, peerID string, request []byte) (response []byte, err error)
 
-// NewLobby starts a lobby that calls serve until Close. SyncEvery and Coalesce
-// of cfg are not used.
+// NewLobby starts a lobby that calls serve until Close. SyncEvery of
+// cfg is not used.
 func NewLobby(cfg Config, serve Serve) (*Lobby, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("p2p: starting a lobby: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Lobby{
-		serve: serve, life: &life{cancel: cancel}, meter: &meter{},
+		station: newStation(cancel), serve: serve, relays: map[string][]Relay{},
 		slots: semaphore.NewWeighted(maxKnocks), all: rate.NewLimiter(knocksPerSecond, knocksBurst),
 		byAddr: newRates(addressPerSecond, addressBurst), byPeer: newRates(peerPerSecond, peerBurst),
 	}
+	if cfg.Profile == ProfileHidden { // all come from Tor's address
+		l.byAddr = newRates(knocksPerSecond, knocksBurst)
+	}
+	l.places = newReserver(ctx, nil, l.life)
+	l.known = func(p peer.ID) bool {
+		return cfg.Lobby != nil && l.life.call(func() bool { return cfg.Lobby(p.String()) })
+	}
 	everyone := func(peer.ID) bool { return true }
-	h, err := newHost(cfg.Seed, cfg.Underlay, cfg.Limits, gater{allow: everyone, meter: l.meter})
+	h, err := newHost(cfg, forStrangers, gater{allow: everyone, via: l.places.uses, meter: l.meter})
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("p2p: starting a lobby: %w", err)
 	}
 	l.host = h
+	l.places.host = h
+	h.Network().Notify(&network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) { l.places.parted(c.RemotePeer()) }})
+	if cfg.Profile == ProfileRelay {
+		if l.relay, err = relayForLobbies(ctx, h, cfg.Profile.limits(), l.known, l.meter); err != nil {
+			return nil, fmt.Errorf("p2p: starting a lobby: %w", errors.Join(err, l.Close()))
+		}
+	}
 	h.SetStreamHandler(joinProtocol, func(s network.Stream) { l.handle(ctx, s) })
 	l.life.run(func() { l.sweep(ctx) })
 	return l, nil
@@ -95,7 +115,9 @@ func (l *Lobby) handle(ctx context.Context, s network.Stream) {
 // answer serves one knock within knockTimeout. The limits come before the
 // first byte is read.
 func (l *Lobby) answer(ctx context.Context, s network.Stream) error {
-	if !l.byPeer.allow(string(s.Conn().RemotePeer())) || !l.byAddr.allow(subnet(s.Conn().RemoteMultiaddr())) || !l.all.Allow() {
+	from := s.Conn().RemoteMultiaddr()
+	// A relay counts the addresses of those who come through it.
+	if !l.byPeer.allow(string(s.Conn().RemotePeer())) || !relayed(from) && !l.byAddr.allow(subnet(from)) || !l.all.Allow() {
 		return fmt.Errorf("p2p: serving a knock: %w: too many", ErrBusy)
 	}
 	if !l.slots.TryAcquire(1) {
@@ -140,31 +162,36 @@ func (l *Lobby) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, c := range l.host.Network().Conns() {
-			if time.Since(c.Stat().Opened) > lobbyLifetime {
+			if p := c.RemotePeer(); time.Since(c.Stat().Opened) > lobbyLifetime && !l.places.uses(p) && !l.known(p) {
 				_ = c.Close()
 			}
 		}
 	}
 }
 
-// ID is the lobby's transport peer id.
-func (l *Lobby) ID() string { return l.host.ID().String() }
-
 // Addrs lists where the lobby may be dialled, as [Member.Addrs] does.
-func (l *Lobby) Addrs() []string { return addresses(l.host) }
+func (l *Lobby) Addrs() []string { return append(addresses(l.host), l.places.circuits(0)...) }
+
+// SetRelays tells through which relays' lobbies the lobby may have itself
+// reached, as [Member.SetRelays] does: through those of any metastate that it
+// serves.
+func (l *Lobby) SetRelays(metastate string, relays []Relay) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.relays[metastate] = relays
+	var all []Relay
+	for _, of := range slices.Sorted(maps.Keys(l.relays)) {
+		for _, r := range l.relays[of] {
+			if !slices.ContainsFunc(all, func(o Relay) bool { return o.ID == r.ID }) {
+				all = append(all, r)
+			}
+		}
+	}
+	return l.places.set(all)
+}
 
 // Metrics returns the counters so far.
 func (l *Lobby) Metrics() Metrics { return l.meter.snapshot() }
 
 // Close ends the lobby and waits for all it started. Closing twice is fine.
-func (l *Lobby) Close() error {
-	if !l.life.end() {
-		return nil
-	}
-	err := l.host.Close()
-	l.life.wg.Wait()
-	if err != nil {
-		return fmt.Errorf("p2p: closing a lobby: %w", err)
-	}
-	return nil
-}
+func (l *Lobby) Close() error { return l.end("lobby", func() {}) }

@@ -34,8 +34,12 @@ func knock(n *p2psim.Network, who int, request string, at ...int) (string, strin
 	for _, i := range at {
 		boots = append(boots, p2p.Peer{ID: id(i), Addrs: []string{p2psim.Addr(i, port)}})
 	}
-	resp, reached, err := p2p.Knock(context.Background(), p2p.Config{Seed: seed(who), Underlay: n.Underlay(who, 0)}, boots, []byte(request))
-	return string(resp), reached, err
+	resp, reached := "", ""
+	err := p2p.Knock(context.Background(), p2p.Config{Seed: seed(who), Underlay: n.Underlay(who, 0)}, boots, []byte(request), func(at string, answer []byte) bool {
+		resp, reached = string(answer), at
+		return true
+	})
+	return resp, reached, err
 }
 
 func echo(_ context.Context, who string, req []byte) ([]byte, error) {
@@ -70,6 +74,49 @@ func TestKnock(t *testing.T) {
 	})
 }
 
+// All lobbies are asked until one gives the answer that is looked for, at once
+// those that can be reached, whatever the place of one that is off.
+func TestKnockAsksEveryLobby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		defer n.Close()
+		var boots []p2p.Peer
+		for i := range 4 {
+			boots = append(boots, p2p.Peer{ID: id(i), Addrs: []string{p2psim.Addr(i, port)}})
+			if i == 0 { // it is off
+				continue
+			}
+			l, err := p2p.NewLobby(p2p.Config{Seed: seed(i), Underlay: n.Underlay(i, port)}, func(context.Context, string, []byte) ([]byte, error) {
+				if i == 3 {
+					return nil, errors.New("no")
+				}
+				return fmt.Append(nil, i), nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+		}
+		cfg := p2p.Config{Seed: seed(9), Underlay: n.Underlay(9, 0)}
+		asked := map[string]string{}
+		began := time.Now()
+		err := p2p.Knock(t.Context(), cfg, boots, []byte("me"), func(at string, answer []byte) bool {
+			asked[at] = string(answer)
+			return len(asked) == 2
+		})
+		if err != nil || len(asked) != 2 || asked[id(1)] != "1" || asked[id(2)] != "2" {
+			t.Errorf("asked %v, %v", asked, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("waited %v for the one that is off", took)
+		}
+		count := 0
+		if err := p2p.Knock(t.Context(), cfg, boots, []byte("me"), func(string, []byte) bool { count++; return false }); err != nil || count != 2 {
+			t.Errorf("%d answers, %v: an answer that does not settle it is no failure", count, err)
+		}
+	})
+}
+
 // The largest request and response pass; a response one byte over does not.
 func TestKnockSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -96,7 +143,8 @@ func TestKnockSizes(t *testing.T) {
 	})
 }
 
-// The lobby speaks no protocol but the knock and libp2p's identify.
+// The lobby speaks no protocol but the knock, libp2p's identify, and what its
+// own relays bring circuits by.
 func TestLobbyServesOnlyKnocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t)
@@ -115,7 +163,7 @@ func TestLobbyServesOnlyKnocks(t *testing.T) {
 		}
 		for _, p := range protos {
 			switch p {
-			case "/metastate/join/1", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0":
+			case "/metastate/join/1", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/libp2p/circuit/relay/0.2.0/stop":
 			default:
 				t.Errorf("the lobby offers %s", p)
 			}
@@ -227,7 +275,7 @@ func TestLobbyRates(t *testing.T) {
 				wg.Go(func() {
 					cfg := p2p.Config{Seed: seed(machine*1000 + at), Underlay: n.Underlay(machine, at)}
 					boot := []p2p.Peer{{ID: id(0), Addrs: []string{p2psim.Addr(0, port)}}}
-					if _, _, err := p2p.Knock(t.Context(), cfg, boot, []byte("me")); err == nil {
+					if p2p.Knock(t.Context(), cfg, boot, []byte("me"), func(string, []byte) bool { return true }) == nil {
 						got.Add(1)
 					}
 				})

@@ -9,11 +9,12 @@ type Metrics struct {
 	Loss     LossMetrics
 	Sync     SyncMetrics
 	Push     PushMetrics
+	Relay    RelayMetrics
 	Dials    uint64 // tried
 	Failures uint64 // dials failed
 	Refused  uint64 // connections of unknown peers
-	Knocks   uint64 // answered by the lobby
-	Declined uint64 // knocks over a limit, malformed or refused
+	Knocks   uint64 // answered by the lobby, also by a refusal
+	Declined uint64 // knocks over a limit or malformed
 }
 
 // GossipMetrics counts gossip.
@@ -47,6 +48,14 @@ type SyncMetrics struct {
 // PushMetrics counts pushed messages.
 type PushMetrics struct {
 	Sent, Acked, Received, Refused uint64
+}
+
+// RelayMetrics counts what a relay did for others.
+type RelayMetrics struct {
+	Reservations, Circuits uint64 // granted
+	Open                   uint64 // circuits there are now
+	Refused                uint64 // requests for either
+	Bytes                  uint64 // carried by circuits
 }
 
 // A meter is the Metrics under way.

@@ -28,6 +28,16 @@ type survey struct {
 	hashes [][16]byte // of the bindings, ascending
 }
 
+// survey is what this side holds now.
+func (x *session) survey() (survey, error) {
+	if err := x.awake(); err != nil {
+		return survey{}, err
+	}
+	s, err := surveyOf(x.replica)
+	s.local = x.sketching.sketches(s.local)
+	return s, err
+}
+
 func surveyOf(r Store) (s survey, err error) {
 	if s.local, err = r.Snapshot(); err != nil {
 		return s, fmt.Errorf("p2p: syncing: reading the store: %w", err)
@@ -45,6 +55,12 @@ func surveyOf(r Store) (s survey, err error) {
 	}
 	h.Sum(s.bindings[:0])
 	return s, nil
+}
+
+// Survey is what a replica holds, in the form of a session's overview.
+func Survey(r Store) ([]byte, error) {
+	s, err := surveyOf(r)
+	return s.encode(), err
 }
 
 func bindingHashes(frames [][]byte) [][16]byte {

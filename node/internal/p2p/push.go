@@ -3,6 +3,7 @@ package p2p
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -44,14 +45,14 @@ func (m *Member) Push(ctx context.Context, kind Kind, frames ...[]byte) (acked i
 		wg sync.WaitGroup
 		mu sync.Mutex
 	)
-	for _, p := range m.host.Network().Peers() {
+	for _, p := range m.peers() {
 		wg.Go(func() {
-			m.meter.count(func(c *Metrics) { c.Push.Sent++ })
+			m.presence.meter.count(func(c *Metrics) { c.Push.Sent++ })
 			got, err := m.pushTo(ctx, p, msgs)
 			if err != nil {
 				return
 			}
-			m.meter.count(func(c *Metrics) { c.Push.Acked++ })
+			m.presence.meter.count(func(c *Metrics) { c.Push.Acked++ })
 			mu.Lock()
 			acked++
 			receipts = append(receipts, got...)
@@ -116,42 +117,90 @@ func parseTaken(body []byte) (receipts [][]byte, err error) {
 	return receipts, nil
 }
 
+// A pushed message is one that came, and whose metastate's it is.
+type pushed struct {
+	from   peer.ID
+	kind   Kind
+	frames [][]byte
+}
+
 // servePush takes one message. Nothing but its verdict and a full Deliver says
 // anything to the peer.
-func (m *Member) servePush(ctx context.Context, s network.Stream) error {
-	if !m.pushes.TryAcquire(1) {
+func (pr *Presence) servePush(ctx context.Context, s network.Stream) error {
+	if !pr.slots.pushes.TryAcquire(1) {
 		return fmt.Errorf("p2p: serving push: %w", ErrBusy)
 	}
-	defer m.pushes.Release(1)
+	defer pr.slots.pushes.Release(1)
 	if err := s.Scope().ReserveMemory(pushMemory, network.ReservationPriorityMedium); err != nil {
 		return fmt.Errorf("p2p: serving push: %w", err)
 	}
 	defer s.Scope().ReleaseMemory(pushMemory)
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
 	w := newWire(s)
 	msg, err := w.expect(pushFrame, MaxMessage, pushTimeout)
 	if err != nil {
 		return err
 	}
-	verdict, kind, frames := judge(m.replica, msg)
-	switch verdict {
-	case Accept:
-	case Ignore:
-		return fmt.Errorf("p2p: serving push: not for this node")
-	default:
-		return fmt.Errorf("p2p: serving push: %w", ErrPeer)
-	}
-	for i := range frames { // the Replica keeps them; the message goes
-		frames[i] = bytes.Clone(frames[i])
-	}
-	if _, err := m.replica.Deliver(ctx, s.Conn().RemotePeer().String(), kind, frames); err != nil {
+	m, p, err := pr.addressee(s.Conn().RemotePeer(), msg)
+	if err != nil {
 		return fmt.Errorf("p2p: serving push: %w", err)
 	}
-	m.meter.count(func(c *Metrics) { c.Push.Received++ })
-	var receipts [][]byte
-	if kind == Records {
-		receipts = m.replica.Receipts(frames)
+	receipts, err := m.answer.push(p)
+	if err != nil {
+		return fmt.Errorf("p2p: serving push: %w", err)
 	}
+	pr.meter.count(func(c *Metrics) { c.Push.Received++ })
 	return w.send(pushTaken, appendTaken(nil, receipts))
+}
+
+// addressee finds the metastate that a peer's message is for: one that knows the
+// peer and whose epoch the frames are of.
+func (pr *Presence) addressee(from peer.ID, msg []byte) (*Member, pushed, error) {
+	for _, m := range pr.all() {
+		verdict, kind, frames := m.judge(from, msg)
+		switch verdict {
+		case Accept:
+			return m, pushed{from, kind, frames}, nil
+		case Reject:
+			return nil, pushed{}, ErrPeer
+		}
+	}
+	return nil, pushed{}, errNotMine
+}
+
+// judge judges a peer's message as this metastate's. What of a peer it does not
+// know comes is not for it.
+func (m *Member) judge(from peer.ID, msg []byte) (Verdict, Kind, [][]byte) {
+	if !m.life.enter() { // pubsub's workers may outlive Close
+		return Ignore, 0, nil
+	}
+	defer m.life.wg.Done()
+	if !m.replica.Known(m.presence.names.of(from)) {
+		return Ignore, 0, nil
+	}
+	return judge(m.replica, msg)
+}
+
+// errNotMine: a message of no epoch that this node has.
+var errNotMine = errors.New("not for this node")
+
+// takePush hands over what came.
+func (m *Member) takePush(ctx context.Context, p pushed) (receipts [][]byte, err error) {
+	if !m.life.enter() {
+		return nil, ErrClosed
+	}
+	defer m.life.wg.Done()
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	for i := range p.frames { // the Replica keeps them; the message goes
+		p.frames[i] = bytes.Clone(p.frames[i])
+	}
+	if _, err := m.replica.Deliver(ctx, p.from.String(), p.kind, p.frames); err != nil {
+		return nil, err
+	}
+	if p.kind == Records {
+		receipts = m.replica.Receipts(p.frames)
+	}
+	return receipts, nil
 }

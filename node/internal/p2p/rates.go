@@ -45,6 +45,12 @@ func newRates(limit rate.Limit, burst int) *rates {
 }
 
 func (r *rates) allow(key string) bool {
+	b := r.of(key)
+	return b != nil && b.Allow()
+}
+
+// of is a key's bucket, nil if the table is full.
+func (r *rates) of(key string) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := r.keys[key]
@@ -53,12 +59,12 @@ func (r *rates) allow(key string) bool {
 			r.forget()
 		}
 		if len(r.keys) >= maxRateEntries {
-			return false
+			return nil
 		}
 		b = rate.NewLimiter(r.limit, r.burst)
 		r.keys[key] = b
 	}
-	return b.Allow()
+	return b
 }
 
 // forget drops full buckets. The caller holds r.mu.

@@ -20,6 +20,7 @@ const (
 	Bindings     = Kind(protocol.ContentBinding)
 	Snapshots    = Kind(protocol.ContentSnapshot) // pieces; in sessions only
 	Receipts     = Kind(protocol.ContentReceipt)  // in answers to pushes only
+	Past         = Kind(7)                        // records in inner form; in sessions only, whose peers know the epoch
 )
 
 // known reports whether messages of gossip may hold the kind.
@@ -42,30 +43,45 @@ const (
 // (SPEC §3.1).
 type Epoch struct {
 	Secret [32]byte
+	Gossip bool // its topic is listened to; the newest's at least, two at most
 }
 
-// A Replica is what the ledger offers the network. Every method may be called
-// from several goroutines at once, and none after the presence's Close.
+// A Replica is what the ledger offers the network, awake or at rest, its store
+// closed until somebody needs it: nothing but Under, Deliver and Receipts has to
+// wake it. Every method may be called from several goroutines at once, and none
+// after the presence's Close.
 type Replica interface {
-	// Epochs lists the epochs whose secrets the node holds, newest first. The
-	// first two have gossip topics, the first 16 open a handshake. After a
-	// change the ledger calls [Member.Refresh].
+	// Epochs lists the epochs whose secrets the node holds, newest first; the
+	// first 16 open a handshake. After a change the ledger calls
+	// [Member.Refresh].
 	Epochs() []Epoch
 	// Known reports whether the transport peer belongs to a member in good
 	// standing, or is a bootstrap of an invite. It is asked often and must
 	// be fast. Unknown peers are disconnected and score −1000.
 	Known(peerID string) bool
+	// Shunned reports whether the peer's device is revoked, or signed two
+	// records at one place: its gossip is not heard (score −1000).
+	Shunned(peerID string) bool
 	// Binding is the node's own signed device binding, at most 4 KiB.
 	Binding() []byte
 	// CheckBinding judges what a peer that proved an epoch secret showed.
 	CheckBinding(peerID string, binding []byte) error
+	// Newcomer reports whether the node has no checkpoint yet.
+	Newcomer() bool
+	// Resting is what [Survey] said under an epoch of a replica that is at rest
+	// since; nil if it is not. A session with an equal peer needs nothing else.
+	Resting(secret [32]byte) []byte
+	// Under is the replica in a session with a peer that proved an epoch, the
+	// newest in common. It is awake until release, which is called once.
+	Under(secret [32]byte) (h Holdings, release func(), err error)
 
 	// Check judges a gossiped or pushed frame by its form and transit MAC
 	// alone. It must be cheap and must not depend on what the node holds,
 	// beyond its epochs.
 	Check(kind Kind, frame []byte) Verdict
 	// Deliver hands over frames, in order. It returns when they are taken:
-	// held, pending or found wanting; fresh counts those not held before. An
+	// held, pending or found wanting; fresh counts those not held before; of
+	// certificates those that moved something, and their lists. An
 	// error for which errors.Is(err, ErrPeer) holds means that an honest peer
 	// could not have sent them: the session ends. With another error the
 	// session ends too, but the peer is not to blame. The slices are the
@@ -74,12 +90,17 @@ type Replica interface {
 	// Receipts are those that this node, as a clerk, signs for pushed records it
 	// took, at most MaxReceipts, in outer form. None if there is nothing to sign.
 	Receipts(frames [][]byte) [][]byte
+}
 
+// Holdings are a [Replica] in a session under an epoch: what they yield is in outer
+// form under it, and Deliver, else as the Replica's, takes nothing else.
+type Holdings interface {
+	Deliver(ctx context.Context, from string, kind Kind, frames [][]byte) (fresh int, err error)
 	Store
 	Archive
 }
 
-// A Store is the part of a [Replica] that sync reads.
+// A Store is the part of [Holdings] that a pass reads.
 type Store interface {
 	// Tip is the height of the latest certificate held, and the id of its value.
 	Tip() (height uint64, id [32]byte)

@@ -1,11 +1,13 @@
 package p2p
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/reconcile"
@@ -15,12 +17,14 @@ import (
 // initiator, which makes at most maxPasses passes, does not reach.
 type responder struct {
 	*session
-	overviews, streams, certs, hashes, gives int // steps so far
-	histories, heads, parts                  int
+	overviews, certs, hashes, gives int // steps so far
+	histories, heads, parts         int
+	rise                            uint64 // above what history was asked for upwards
 
 	local      reconcile.Local      // as of the last overview
 	reconciler *reconcile.Responder // of this pass; nil before its first message
 	wants      uint64               // ids that may still be wanted in this pass
+	glanced    bool                 // the last overview was that of a replica at rest: the rest of these is not set
 }
 
 // respond answers until the initiator closes the stream.
@@ -37,6 +41,9 @@ func (x *session) respond(ctx context.Context) error {
 		if err := r.step(ctx, typ, body); err != nil {
 			return err
 		}
+		if err := x.charge(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -49,15 +56,25 @@ func spend(n *int, limit int) error {
 }
 
 func (r *responder) step(ctx context.Context, typ byte, body []byte) error {
+	if typ != overviewStep {
+		if err := r.awake(); err != nil {
+			return err
+		}
+	}
+	if r.glanced && typ != overviewStep { // though it was told that both are equal
+		if _, err := r.look(); err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case overviewStep:
 		return r.serveOverview(body)
-	case streamStep:
-		return r.serveStream(body)
 	case reconcileStep:
 		return r.serveReconcile(body)
 	case wantStep:
 		return r.serveWant(body)
+	case keysStep:
+		return r.serveKeys(body)
 	case giveStep:
 		return r.serveGive(ctx, body)
 	case certsStep:
@@ -78,15 +95,31 @@ func (r *responder) serveOverview(body []byte) error {
 	if err := spend(&r.overviews, maxPasses+1); err != nil {
 		return err
 	}
-	if _, err := parseOverview(body); err != nil {
-		return err
-	}
-	mine, err := surveyOf(r.replica)
+	theirs, err := parseOverview(body)
 	if err != nil {
 		return err
 	}
-	r.local, r.reconciler, r.wants = mine.local, nil, mine.records+maxNamed
+	if rest := r.home.Resting(r.secret); rest != nil {
+		if mine, err := parseOverview(rest); err == nil && mine == theirs {
+			r.glanced = true
+			return r.w.send(overviewStep, rest)
+		}
+	}
+	mine, err := r.look()
+	if err != nil {
+		return err
+	}
 	return r.w.send(overviewStep, mine.encode())
+}
+
+// look prepares what follows an overview.
+func (r *responder) look() (survey, error) {
+	mine, err := r.survey()
+	if err != nil {
+		return mine, err
+	}
+	r.glanced, r.local, r.reconciler, r.wants = false, mine.local, nil, mine.records+maxNamed
+	return mine, nil
 }
 
 func (r *responder) serveReconcile(body []byte) error {
@@ -94,7 +127,7 @@ func (r *responder) serveReconcile(body []byte) error {
 		return fmt.Errorf("p2p: serving sync: %w: reconcile out of turn or too big", ErrPeer)
 	}
 	if r.reconciler == nil {
-		r.reconciler = reconcile.NewResponder(r.local, sessionLimits)
+		r.reconciler = reconcile.NewResponder(r.local, reconcile.Limits{})
 	}
 	reply, err := r.reconciler.Respond(body)
 	if err != nil {
@@ -108,11 +141,48 @@ func (r *responder) serveWant(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(ids) == 0 || uint64(len(ids)) > r.wants {
-		return fmt.Errorf("p2p: serving sync: %w: %d ids wanted, %d left", ErrPeer, len(ids), r.wants)
+	if err := r.spendWants(len(ids)); err != nil {
+		return err
 	}
-	r.wants -= uint64(len(ids))
-	return r.sendAll(Records, r.replica.Records(ids))
+	return r.sendRecords(ids)
+}
+
+func (r *responder) serveKeys(body []byte) error {
+	list, err := reconcile.ParseWanted(body)
+	if err != nil {
+		return blame(err)
+	}
+	n := 0
+	for _, w := range list {
+		n += len(w.Keys)
+	}
+	if err := r.spendWants(n); err != nil {
+		return err
+	}
+	found, err := r.local.Find(list)
+	if err != nil {
+		return fmt.Errorf("p2p: serving sync: %w", err)
+	}
+	ids := make([]protocol.ID, len(found))
+	for i, id := range found {
+		ids[i] = id
+	}
+	return r.sendRecords(ids)
+}
+
+// sendRecords sends each of ids that is held once, however often it is asked for.
+func (r *responder) sendRecords(ids []protocol.ID) error {
+	slices.SortFunc(ids, func(a, b protocol.ID) int { return bytes.Compare(a[:], b[:]) })
+	return r.sendAll(Records, r.replica.Records(slices.Compact(ids)))
+}
+
+// spendWants counts ids wanted in this pass: there is none before an overview.
+func (r *responder) spendWants(n int) error {
+	if n == 0 || uint64(n) > r.wants {
+		return fmt.Errorf("p2p: serving sync: %w: %d ids wanted, %d left", ErrPeer, n, r.wants)
+	}
+	r.wants -= uint64(n)
+	return nil
 }
 
 func (r *responder) serveGive(ctx context.Context, body []byte) error {

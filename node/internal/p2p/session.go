@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/metastate-p2p/metastate/protocol/reconcile"
 )
@@ -21,8 +18,8 @@ import (
 //	… coming level, if they are at different heights (level.go)
 //	reconcile msg → reconcile msg …    as package reconcile leads it
 //	want ids      → batches, end       records the initiator lacks
+//	keys          → batches, end       the same, where 16 bytes of an id are known
 //	give kind, batches, end → taken    what the responder lacks
-//	stream cursor → (batch, cursor)… end   everything, for a node that has nothing
 //	certs from    → batches, end
 //	hashes        → batches, end, hashes   bindings: what the initiator lacks,
 //	                                   and the hashes of what the responder lacks
@@ -34,27 +31,38 @@ const (
 	wantStep      byte = 18
 	giveStep      byte = 19
 	takenStep     byte = 20
-	streamStep    byte = 21
-	cursorStep    byte = 22
 	certsStep     byte = 23
 	hashesStep    byte = 24
 	historyStep   byte = 25
 	snapshotStep  byte = 26
 	partsStep     byte = 27
+	keysStep      byte = 28
 	batchFrame    byte = 30
 	endFrame      byte = 31
 )
 
-// errUnequal: the sides still differ, though neither took anything more.
-var errUnequal = errors.New("the sides remain different")
+var (
+	// errUnequal: the sides still differ, though neither took anything more.
+	errUnequal = errors.New("the sides remain different")
+	// errNewcomer: the peer has no checkpoint yet. What it takes first, and of
+	// whom, it says in sessions of its own: what it were given would keep it from
+	// taking a snapshot.
+	errNewcomer = errors.New("the peer has no checkpoint yet, and will ask by itself")
+)
 
 // initiate drives a session until both sides are equal. fetch is the right to
 // transfer.
-func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error {
+func (x *session) initiate(ctx context.Context, fetch *floor) error {
+	if equal, err := x.glance(); equal || err != nil {
+		return err
+	}
 	var before overview // mine at the last pass
 	var asked, held, leveled bool
 	for range maxPasses {
-		mine, err := surveyOf(x.replica)
+		if err := x.charge(ctx); err != nil {
+			return err
+		}
+		mine, err := x.survey()
 		if err != nil {
 			return err
 		}
@@ -65,14 +73,17 @@ func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error
 		if mine.overview == theirs && x.replica.Unfilled() == 0 {
 			return nil
 		}
+		if theirs.height == 0 && mine.height > 0 {
+			return fmt.Errorf("p2p: syncing: %w", errNewcomer)
+		}
 		if !asked {
-			asked, held = true, fetch.TryAcquire(1)
+			asked, held = true, fetch.try(x.w)
 			if !held { // another session fetches; what it brings need not come again
-				held = acquireWithin(ctx, fetch, slotTimeout)
-				defer release(fetch, held)
+				held = fetch.wait(ctx, x.w)
+				defer fetch.leave(held)
 				continue
 			}
-			defer release(fetch, held)
+			defer fetch.leave(held)
 		}
 		if mine.overview == theirs {
 			return x.fill(ctx)
@@ -87,11 +98,13 @@ func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error
 			}
 			continue // what they differ in now is to be seen
 		}
-		sent, fresh := x.sent, x.fresh
+		sent, fresh, reconciled := x.sent, x.fresh, x.reconciled
 		if err := x.pass(ctx, mine, theirs); err != nil {
 			return err
 		}
-		if mine.overview == before && x.sent == sent && x.fresh == fresh {
+		// Ranges may find what sketches did not.
+		sketched := reconciled < x.reconciled && reconciled < sketchPasses
+		if mine.overview == before && x.sent == sent && x.fresh == fresh && !sketched {
 			break
 		}
 		before = mine.overview
@@ -99,18 +112,19 @@ func (x *session) initiate(ctx context.Context, fetch *semaphore.Weighted) error
 	return fmt.Errorf("p2p: syncing: %w", errUnequal)
 }
 
-// acquireWithin waits for the right to transfer, but no longer than d: a peer
-// that stalls another session must not stop all.
-func acquireWithin(ctx context.Context, sem *semaphore.Weighted, d time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return sem.Acquire(ctx, 1) == nil
-}
-
-func release(sem *semaphore.Weighted, held bool) {
-	if held {
-		sem.Release(1)
+// glance compares a replica at rest with the peer's, and reports whether that is
+// all there is to do.
+func (x *session) glance() (equal bool, err error) {
+	rest := x.home.Resting(x.secret)
+	if rest == nil {
+		return false, nil
 	}
+	mine, err := parseOverview(rest)
+	if err != nil {
+		return false, fmt.Errorf("p2p: syncing: of a replica at rest: %w", err)
+	}
+	theirs, err := x.overview(mine)
+	return mine == theirs, err
 }
 
 func (x *session) overview(mine overview) (overview, error) {
@@ -128,7 +142,7 @@ func (x *session) overview(mine overview) (overview, error) {
 // after the records they cover, bindings last.
 func (x *session) pass(ctx context.Context, mine survey, theirs overview) error {
 	if mine.sets != theirs.sets {
-		if err := x.records(ctx, mine, theirs); err != nil {
+		if err := x.records(ctx, mine); err != nil {
 			return err
 		}
 	}
@@ -163,31 +177,49 @@ func (x *session) pass(ctx context.Context, mine survey, theirs overview) error 
 	return nil
 }
 
-// records makes the sets equal. Where one side has nothing, or a stream broke
-// off, there is nothing to reconcile.
-func (x *session) records(ctx context.Context, mine survey, theirs overview) error {
-	if mine.records == 0 || (x.resume.started() && theirs.records > mine.records) {
-		return x.stream(ctx, theirs.records)
-	}
-	if theirs.records == 0 {
-		return x.give(Records, everything(x.replica, mine.local, nil))
-	}
+// records makes the sets equal.
+func (x *session) records(ctx context.Context, mine survey) error {
 	diffs, err := x.reconcile(mine.local)
-	if errors.Is(err, errTooMany) && theirs.records > mine.records {
-		return x.stream(ctx, theirs.records)
-	}
 	if err != nil {
 		return err
 	}
-	need := ids(x.replica.Control(), diffs, func(d reconcile.Diff) [][32]byte { return d.Need })
-	if err := x.want(ctx, need); err != nil {
-		return err
+	var have [][32]byte
+	for _, plane := range planes(x.replica.Control(), diffs) {
+		if err := x.fetch(ctx, plane); err != nil {
+			return err
+		}
+		for _, d := range plane {
+			have = append(have, d.Have...)
+		}
 	}
-	have := slices.Collect(ids(x.replica.Control(), diffs, func(d reconcile.Diff) [][32]byte { return d.Have }))
 	if len(have) == 0 {
 		return nil
 	}
 	return x.give(Records, recordsOf(x.replica, slices.Values(have)))
+}
+
+// fetch takes what the responder has of some sets and this side lacks.
+func (x *session) fetch(ctx context.Context, diffs []reconcile.Diff) error {
+	var need [][32]byte
+	for _, d := range diffs {
+		need = append(need, d.Need...)
+	}
+	if err := x.want(ctx, slices.Values(need)); err != nil {
+		return err
+	}
+	for part := range wanted(diffs, reconcile.MaxWanted) {
+		if err := x.w.send(keysStep, reconcile.AppendWanted(nil, part)); err != nil {
+			return err
+		}
+		n := 0
+		for _, w := range part {
+			n += len(w.Keys)
+		}
+		if err := x.receiveAll(ctx, Records, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // want fetches records by id; those the responder no longer has are missing.
@@ -238,6 +270,9 @@ func (x *session) certificates(ctx context.Context, from, to uint64) error {
 	if from > to {
 		return nil
 	}
+	if tip, _ := x.replica.Tip(); from <= tip { // to find where branches part
+		x.again += certFrames * int(min(tip-from+1, maxPassed))
+	}
 	if err := x.w.send(certsStep, binary.BigEndian.AppendUint64(nil, from)); err != nil {
 		return err
 	}
@@ -263,6 +298,6 @@ func (x *session) bindings(ctx context.Context, mine [][16]byte) error {
 }
 
 // selectBindings returns the bindings whose hash is in hashes, or is not.
-func selectBindings(r Replica, hashes map[[16]byte]bool, in bool) [][]byte {
+func selectBindings(r Store, hashes map[[16]byte]bool, in bool) [][]byte {
 	return slices.DeleteFunc(slices.Clone(r.Bindings()), func(b []byte) bool { return hashes[bindingHash(b)] != in })
 }

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/reconcile"
 )
 
 var (
@@ -55,30 +55,54 @@ type meddle func(fromInitiator bool, n int, frame []byte) []byte
 // meddle sits in the middle of. It must run in a synctest bubble.
 func converse(t *testing.T, i, r Replica, m meddle) *outcome {
 	t.Helper()
+	return talk(t, i, r, newAccounts(), m)
+}
+
+// A middleman passes a frame on to dst, as it is or otherwise; false drops the
+// connection.
+type middleman interface {
+	pass(dst io.Writer, fromInitiator bool, n int, frame []byte) bool
+}
+
+// talk is converse between two who keep accounts.
+func talk(t *testing.T, i, r Replica, costs accounts, m middleman) *outcome {
+	t.Helper()
 	o := &outcome{}
 	ci, mi := net.Pipe()
 	mr, cr := net.Pipe()
 	start := time.Now()
 	done := make(chan struct{}, 4)
 	go func() {
-		relay(mr, mi, &o.fromI, func(n int, f []byte) []byte { return m.on(true, n, f) })
+		relay(mr, mi, &o.fromI, m, true)
 		done <- struct{}{}
 	}()
 	go func() {
-		relay(mi, mr, &o.fromR, func(n int, f []byte) []byte { return m.on(false, n, f) })
+		relay(mi, mr, &o.fromR, m, false)
 		done <- struct{}{}
 	}()
-	o.xI = &session{w: newWire(pipeEnd{ci}), peer: idR.String(), replica: i, resume: &cursor{}}
-	o.xR = &session{w: newWire(pipeEnd{cr}), peer: idI.String(), replica: r, resume: &cursor{}}
+	o.xI = newSession(newWire(pipeEnd{ci}), idR.String(), i, costs)
+	o.xR = newSession(newWire(pipeEnd{cr}), idI.String(), r, costs)
 	go func() {
-		if o.errI = greet(o.xI.w, idI, idR, i); o.errI == nil {
-			o.errI = o.xI.initiate(context.Background(), semaphore.NewWeighted(1))
+		var secret [32]byte
+		if secret, o.errI = greet(o.xI.w, idI, idR, i); o.errI == nil {
+			o.xI.secret = secret
+			o.errI = o.xI.initiate(context.Background(), newFloor())
 		}
 		_ = ci.Close()
 		done <- struct{}{}
 	}()
 	go func() {
-		if o.errR = answer(o.xR.w, idR, idI, r); o.errR == nil {
+		var hello greeting
+		hello, o.errR = hear(o.xR.w)
+		if o.errR == nil && !hello.meant(idR, idI, r) {
+			o.errR = dismiss(o.xR.w)
+		}
+		if o.errR == nil {
+			var secret [32]byte
+			secret, o.errR = answer(o.xR.w, idR, idI, hello, r)
+			o.xR.secret = secret
+		}
+		if o.errR == nil {
 			o.errR = o.xR.respond(context.Background())
 		}
 		_ = cr.Close()
@@ -91,15 +115,19 @@ func converse(t *testing.T, i, r Replica, m meddle) *outcome {
 	return o
 }
 
-func (m meddle) on(fromI bool, n int, f []byte) []byte {
-	if m == nil {
-		return f
+func (m meddle) pass(dst io.Writer, fromI bool, n int, f []byte) bool {
+	if m != nil {
+		f = m(fromI, n, f)
 	}
-	return m(fromI, n, f)
+	if f == nil {
+		return false
+	}
+	_, err := dst.Write(f)
+	return err == nil
 }
 
 // relay passes whole frames on until either end closes.
-func relay(dst, src net.Conn, log *bytes.Buffer, m func(int, []byte) []byte) {
+func relay(dst, src net.Conn, log *bytes.Buffer, m middleman, fromI bool) {
 	defer dst.Close()
 	defer src.Close()
 	for n := 0; ; n++ {
@@ -111,23 +139,29 @@ func relay(dst, src net.Conn, log *bytes.Buffer, m func(int, []byte) []byte) {
 		if _, err := io.ReadFull(src, f[5:]); err != nil {
 			return
 		}
-		if f = m(n, f); f == nil {
-			return
-		}
-		log.Write(f)
-		if _, err := dst.Write(f); err != nil {
+		if !m.pass(io.MultiWriter(dst, log), fromI, n, f) {
 			return
 		}
 	}
+}
+
+// underA is a session whose handshake is over, under the epoch of pair.
+func underA(w *wire, peer string, r Replica, a accounts) *session {
+	x := newSession(w, peer, r, a)
+	x.secret = secretA
+	return x
 }
 
 // pair makes two replicas that share some and differ in records of three sets,
 // certificates and bindings.
 func pair() (i, r *MemReplica) {
 	i, r = NewMemReplica("binding of I", secretA), NewMemReplica("binding of R", secretA)
-	for n := range 60 {
+	for n := range 240 { // the last make one set so large that it is sketched
 		body := fmt.Sprint("record ", n)
-		set := protocol.ID{byte(n % 3)}
+		set := protocol.ID{}
+		if n < 60 {
+			set[0] = byte(n % 3)
+		}
 		if n%4 != 0 {
 			i.Add(set, body)
 		}
@@ -165,7 +199,7 @@ func TestSessionMakesEqual(t *testing.T) {
 					t.Fatal(o.errI, o.errR)
 				}
 				equalReplicas(t, i, r)
-				if got := i.Counts(); got != [3]int{61 - 60/20 + 1, 3, 3} {
+				if got := i.Counts(); got != [3]int{241 - 240/20 + 1, 3, 3} {
 					t.Fatalf("counts %v", got)
 				}
 				if o.xI.fresh != o.xI.got || o.xR.fresh != o.xR.got {
@@ -224,105 +258,75 @@ func TestSessionFresh(t *testing.T) {
 	})
 }
 
-func TestHandshakeNeedsCommonEpoch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		i, r := NewMemReplica("binding of I", secretA), NewMemReplica("binding of R", secretB)
-		o := converse(t, i, r, nil)
-		if !errors.Is(o.errI, ErrStranger) {
-			t.Errorf("initiator: %v", o.errI)
-		}
-		if o.errR == nil {
-			t.Error("responder is content")
-		}
-		if bytes.Contains(o.fromI.Bytes(), []byte("binding")) || bytes.Contains(o.fromR.Bytes(), []byte("binding")) {
-			t.Error("a binding was shown")
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		i, r := NewMemReplica("i", secretA), NewMemReplica("r", secretB, secretA)
-		if o := converse(t, i, r, nil); errors.Is(o.errI, ErrStranger) || errors.Is(o.errR, ErrStranger) {
-			t.Error("an older epoch in common does not do:", o.errI, o.errR)
-		}
-	})
-}
-
-func TestHandshakeRefusesBinding(t *testing.T) {
-	for _, side := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			i, r := pair()
-			if side {
-				i.RefuseBinding("binding of R")
-			} else {
-				r.RefuseBinding("binding of I")
-			}
-			o := converse(t, i, r, nil)
-			if side && !errors.Is(o.errI, ErrStranger) {
-				t.Errorf("initiator: %v", o.errI)
-			}
-			if !side && !errors.Is(o.errR, ErrStranger) {
-				t.Errorf("responder: %v", o.errR)
-			}
-			if i.seen+r.seen != 0 {
-				t.Error("records passed")
-			}
-		})
-	}
-}
-
-// Every bit of every handshake frame matters: whatever is changed on the way,
-// neither a record nor a wrong binding passes.
-func TestHandshakeMeddled(t *testing.T) {
-	for frame := range 4 {
-		for _, at := range []int{5, 12, 5 + 20, 5 + 31, -1, -6} {
+// Equal replicas at rest stay at rest, on either side; where they differ both
+// wake and become equal.
+func TestAtRest(t *testing.T) {
+	for _, resting := range [][2]bool{{true, false}, {false, true}, {true, true}} {
+		for _, equal := range []bool{true, false} {
 			synctest.Test(t, func(t *testing.T) {
-				i, r := pair()
-				changed := false
-				o := converse(t, i, r, func(fromI bool, n int, f []byte) []byte {
-					if fromI == (frame%2 == 0) && n == frame/2 {
-						k := at
-						if k < 0 {
-							k += len(f)
-						}
-						if changed = k < len(f); changed {
-							f[k] ^= 1
-						}
+				i, r := NewMemReplica("b", secretA), NewMemReplica("b", secretA)
+				for n := range 100 {
+					i.Add(plane, fmt.Sprint("record ", n))
+					r.Add(plane, fmt.Sprint("record ", n))
+				}
+				if !equal {
+					r.Add(plane, "one more")
+				}
+				for n, x := range []*MemReplica{i, r} {
+					if resting[n] {
+						x.Rest()
 					}
-					return f
-				})
-				if !changed {
-					return
 				}
-				if o.errI == nil || o.errR == nil && frame != 3 {
-					t.Errorf("frame %d, byte %d: %v, %v", frame, at, o.errI, o.errR)
+				o := converse(t, i, r, nil)
+				if o.errI != nil || o.errR != nil {
+					t.Fatal(o.errI, o.errR)
 				}
-				if i.seen+r.seen != 0 {
-					t.Errorf("frame %d, byte %d: records passed", frame, at)
+				for n, x := range []*MemReplica{i, r} {
+					if woken := x.Woken() > 0; woken != (resting[n] && !equal) {
+						t.Errorf("at rest %v, equal %v: side %d was woken: %v", resting, equal, n, woken)
+					}
 				}
+				equalReplicas(t, i, r)
 			})
 		}
 	}
 }
 
-// A proof is bound to role and peers: what one peer proves can't be shown to
-// another, nor back to itself.
-func TestProofsAreBound(t *testing.T) {
-	base := transcript{initiator: idI, responder: idR, nonceI: make([]byte, 16), nonceR: bytes.Repeat([]byte{1}, 16)}
-	want := base.prove(secretA, roleInitiator, []byte("b"))
-	others := map[string][]byte{
-		"secret":    base.prove(secretB, roleInitiator, []byte("b")),
-		"role":      base.prove(secretA, roleResponder, []byte("b")),
-		"binding":   base.prove(secretA, roleInitiator, []byte("c")),
-		"initiator": transcript{"x", idR, base.nonceI, base.nonceR}.prove(secretA, roleInitiator, []byte("b")),
-		"responder": transcript{idI, "x", base.nonceI, base.nonceR}.prove(secretA, roleInitiator, []byte("b")),
-		"swapped":   transcript{idR, idI, base.nonceI, base.nonceR}.prove(secretA, roleInitiator, []byte("b")),
-		"nonces":    transcript{idI, idR, base.nonceR, base.nonceI}.prove(secretA, roleInitiator, []byte("b")),
-	}
-	for name, got := range others {
-		if bytes.Equal(got, want) {
-			t.Errorf("another %s gives the same proof", name)
+// Who is told that both are equal and asks all the same is answered.
+func TestAskedAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := NewMemReplica("b", secretA), NewMemReplica("b", secretA)
+		r.Add(plane, "x")
+		i.Add(plane, "x")
+		r.Rest()
+		x := &responder{session: underA(newWire(pipeEnd{nullConn{}}), "p", r, newAccounts())}
+		survey, err := Survey(i)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		asks, err := reconcile.NewInitiator(reconcile.Local{}, [16]byte{}, reconcile.Limits{}).Message()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			typ  byte
+			body []byte
+		}{{overviewStep, survey}, {reconcileStep, asks}} {
+			if err := x.step(t.Context(), step.typ, step.body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.Woken() == 0 || x.local.Index.Root() != i.index.Root() {
+			t.Error("what it answered for is not what it holds")
+		}
+	})
 }
+
+// A nullConn takes everything and says nothing.
+type nullConn struct{ net.Conn }
+
+func (nullConn) Write(b []byte) (int, error)      { return len(b), nil }
+func (nullConn) SetWriteDeadline(time.Time) error { return nil }
 
 // A peer that knows the secret and then lies in any one frame costs bounded
 // time and memory and a typed error, and nothing false is taken.
@@ -372,7 +376,7 @@ func TestSessionLies(t *testing.T) {
 	}
 }
 
-func look(r Replica) overview {
+func look(r Store) overview {
 	s, err := surveyOf(r)
 	if err != nil {
 		panic(err)
@@ -400,5 +404,3 @@ func honest(t *testing.T, where string, reps ...*MemReplica) {
 		}
 	}
 }
-
-func weighted() *semaphore.Weighted { return semaphore.NewWeighted(1) }

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"golang.org/x/sync/semaphore"
 )
 
 const syncProtocol protocol.ID = "/metastate/sync/1"
@@ -25,69 +24,37 @@ type SyncResult struct {
 	Sent     int // frames sent
 }
 
-// A syncer begins sessions when a peer is dialled, every so often, and on
-// demand, and serves those that peers begin.
+// A syncer begins a metastate's sessions when a peer is dialled, every so often,
+// and on demand, and serves those that peers begin.
 type syncer struct {
-	host     host.Host
-	replica  Replica
-	book     *book
-	life     *life
-	meter    *meter
-	every    time.Duration
-	inbound  *semaphore.Weighted
-	outbound *semaphore.Weighted
-	// fetch is held by the one session that transfers, so that a fresh node
-	// does not fetch everything from each of its peers at once.
-	fetch *semaphore.Weighted
+	member *Member
+	fetch  *floor
 
-	resume cursor // of broken-off streams
+	led      turns // one session per peer and direction
+	answered turns
 
-	mu    sync.Mutex
-	turns map[turn]*semaphore.Weighted // guarded by mu; one session per peer and direction
+	news    func(from peer.ID) // see tell
+	telling atomic.Bool        // a round of it waits to begin
 }
 
-// A turn names the sessions of one peer in one direction.
-type turn struct {
-	peer    peer.ID
-	inbound bool
-}
-
-func newSyncer(h host.Host, cfg Config, r Replica, b *book, l *life, m *meter) *syncer {
+func newSyncer(m *Member) *syncer {
 	return &syncer{
-		host: h, replica: r, book: b, life: l, meter: m, every: cfg.SyncEvery,
-		inbound: semaphore.NewWeighted(maxInbound), outbound: semaphore.NewWeighted(maxOutbound),
-		fetch: semaphore.NewWeighted(1), turns: map[turn]*semaphore.Weighted{},
+		member: m, fetch: newFloor(), led: turns{size: 1}, answered: turns{size: 1},
 	}
 }
 
-// turn returns the semaphore of the peer's sessions in one direction.
-func (y *syncer) turn(t turn) *semaphore.Weighted {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if len(y.turns) > 4*maxBook {
-		y.prune()
-	}
-	s := y.turns[t]
-	if s == nil {
-		s = semaphore.NewWeighted(1)
-		y.turns[t] = s
-	}
-	return s
+// there reports whether a peer is connected.
+func (pr *Presence) there(p peer.ID) bool {
+	return pr.host.Network().Connectedness(p) == network.Connected
 }
 
-// prune forgets the turns of peers no longer connected. The caller holds y.mu.
-func (y *syncer) prune() {
-	for t := range y.turns {
-		if y.host.Network().Connectedness(t.peer) != network.Connected {
-			delete(y.turns, t)
-		}
-	}
-}
+// every is the mean time between sessions with a peer.
+func (y *syncer) every() time.Duration { return y.member.presence.cfg.SyncEvery }
 
-// loop syncs each connected peer about every y.every: it looks often, and asks
+// loop syncs each connected peer about y.every(): it looks often, and asks
 // those whose last session is longer ago than a freshly drawn interval.
 func (y *syncer) loop(ctx context.Context) {
-	tick := time.NewTicker(y.every / 8)
+	tick := time.NewTicker(y.every() / 8)
 	defer tick.Stop()
 	for {
 		select {
@@ -95,24 +62,45 @@ func (y *syncer) loop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, p := range y.host.Network().Peers() {
+		for _, p := range y.member.peers() {
 			due := false
-			y.book.note(p, func(e *entry) {
+			y.member.book.note(p, func(e *entry) {
 				if due = time.Now().After(e.syncDue); due {
-					e.syncDue = time.Now().Add(jitter(y.every)) // also while the session runs
+					e.syncDue = time.Now().Add(jitter(y.every())) // also while the session runs
 				}
 			})
 			if due {
-				y.life.run(func() { _, _ = y.with(ctx, p) })
+				y.member.life.run(func() { _, _ = y.with(ctx, p) })
 			}
 		}
 	}
 }
 
+// tell syncs soon with every peer but the one whose session brought something
+// new: what comes by gossip goes on by gossip, and where two groups of nodes
+// meet again the others would wait for their turn, one after the other.
+func (y *syncer) tell(ctx context.Context, from peer.ID) {
+	if !y.telling.CompareAndSwap(false, true) {
+		return
+	}
+	y.member.life.run(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(jitter(tellAfter)):
+		}
+		y.telling.Store(false) // what comes from now on is told in a round of its own
+		for _, p := range y.member.peers() {
+			if p != from && ctx.Err() == nil {
+				y.member.life.run(func() { _, _ = y.with(ctx, p) })
+			}
+		}
+	})
+}
+
 // fresh syncs with a peer just dialled. A peer that is busy, or does not know
 // this node yet, is asked again soon: until then a newcomer has nothing.
 func (y *syncer) fresh(ctx context.Context, p peer.ID) {
-	y.book.note(p, func(e *entry) { e.syncDue = time.Now().Add(jitter(y.every)) })
+	y.member.book.note(p, func(e *entry) { e.syncDue = time.Now().Add(jitter(y.every())) })
 	for wait := freshRetry; wait <= freshRetryMax; wait *= 2 {
 		_, err := y.with(ctx, p)
 		if err == nil || errors.Is(err, ErrPeer) {
@@ -123,7 +111,7 @@ func (y *syncer) fresh(ctx context.Context, p peer.ID) {
 			return
 		case <-time.After(jitter(wait)):
 		}
-		if y.host.Network().Connectedness(p) != network.Connected {
+		if y.member.host.Network().Connectedness(p) != network.Connected {
 			return
 		}
 	}
@@ -136,7 +124,7 @@ func (y *syncer) all(ctx context.Context) (SyncResult, error) {
 		mu  sync.Mutex
 		sum SyncResult
 	)
-	for _, p := range y.host.Network().Peers() {
+	for _, p := range y.member.peers() {
 		wg.Go(func() {
 			res, err := y.with(ctx, p)
 			mu.Lock()
@@ -159,32 +147,38 @@ func (y *syncer) all(ctx context.Context) (SyncResult, error) {
 
 // with runs one session with a connected peer.
 func (y *syncer) with(ctx context.Context, p peer.ID) (res SyncResult, err error) {
-	mine := y.turn(turn{p, false})
+	mine := y.led.of(p, y.member.presence.there)
 	if err := mine.Acquire(ctx, 1); err != nil {
 		return res, err
 	}
 	defer mine.Release(1)
-	if err := y.outbound.Acquire(ctx, 1); err != nil {
+	if err := y.member.presence.slots.outbound.Acquire(ctx, 1); err != nil {
 		return res, err
 	}
-	defer y.outbound.Release(1)
+	defer y.member.presence.slots.outbound.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
-	defer func() { y.finished(p, err) }()
-	y.meter.count(func(m *Metrics) { m.Sync.Sessions++ })
+	defer func() {
+		if y.finished(p, err); res.Received > 0 {
+			y.news(p)
+		}
+	}()
+	y.member.presence.meter.count(func(m *Metrics) { m.Sync.Sessions++ })
 	open, cancelOpen := context.WithTimeout(network.WithNoDial(ctx, "sync"), frameTimeout)
 	defer cancelOpen()
-	s, err := y.host.NewStream(open, p, syncProtocol)
+	s, err := y.member.host.NewStream(open, p, syncProtocol)
 	if err != nil {
 		return res, fmt.Errorf("p2p: syncing: %w", err)
 	}
-	x, release, err := y.session(ctx, s)
+	x, release, err := y.session(ctx, s, newWire(s))
 	if err != nil {
 		_ = s.Reset()
 		return res, err
 	}
 	defer release()
-	if err = greet(x.w, y.host.ID(), p, y.replica); err == nil {
+	secret, err := greet(x.w, y.member.host.ID(), p, y.member.replica)
+	if err == nil {
+		x.secret = secret
 		err = x.initiate(ctx, y.fetch)
 	}
 	if err != nil {
@@ -195,47 +189,106 @@ func (y *syncer) with(ctx context.Context, p peer.ID) (res SyncResult, err error
 	return SyncResult{Received: x.fresh, Sent: x.sent}, err
 }
 
-// serve answers a session that a peer began.
-func (y *syncer) serve(ctx context.Context, s network.Stream) error {
-	p := s.Conn().RemotePeer()
-	theirs := y.turn(turn{p, true})
+// A visit is a session that a peer began, up to its greeting.
+type visit struct {
+	from  peer.ID
+	s     network.Stream
+	w     *wire
+	hello greeting
+}
+
+// serveSync answers a session that a peer began, for the metastate that it
+// greets.
+func (pr *Presence) serveSync(ctx context.Context, s network.Stream) error {
+	v := &visit{from: s.Conn().RemotePeer(), s: s, w: newWire(s)}
+	theirs := pr.visits.of(v.from, pr.there)
 	if !acquireWithin(ctx, theirs, turnTimeout) { // the session before may be just ending here
 		return fmt.Errorf("p2p: serving sync: %w: one at a time", ErrBusy)
 	}
 	defer theirs.Release(1)
-	if !y.inbound.TryAcquire(1) {
+	if !pr.slots.inbound.TryAcquire(1) {
 		return fmt.Errorf("p2p: serving sync: %w", ErrBusy)
 	}
-	defer y.inbound.Release(1)
+	defer pr.slots.inbound.Release(1)
+	pr.meter.count(func(m *Metrics) { m.Sync.Served++ })
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	var err error
+	if v.hello, err = hear(v.w); err != nil {
+		pr.misbehaved(err)
+		return err
+	}
+	for _, m := range pr.all() {
+		if m.meant(v) {
+			return m.answer.sync(v)
+		}
+	}
+	err = dismiss(v.w)
+	pr.misbehaved(err)
+	if errors.Is(err, ErrStranger) {
+		pr.meter.count(func(m *Metrics) { m.Sync.ServedFailed++ })
+		return s.CloseWrite() // it must arrive before a reset would
+	}
+	return err
+}
+
+// meant reports whether a visit's greeting is under an epoch of this metastate,
+// from a peer that it knows.
+func (m *Member) meant(v *visit) bool {
+	if !m.known(v.from) || !m.life.enter() {
+		return false
+	}
+	defer m.life.wg.Done()
+	return v.hello.meant(m.host.ID(), v.from, m.replica)
+}
+
+// serve answers a session from its greeting on.
+func (y *syncer) serve(ctx context.Context, v *visit) error {
+	if !y.member.life.enter() {
+		return ErrClosed
+	}
+	defer y.member.life.wg.Done()
+	theirs := y.answered.of(v.from, y.member.presence.there)
+	if !acquireWithin(ctx, theirs, turnTimeout) {
+		return fmt.Errorf("p2p: serving sync: %w: one at a time", ErrBusy)
+	}
+	defer theirs.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
-	y.meter.count(func(m *Metrics) { m.Sync.Served++ })
-	x, release, err := y.session(ctx, s)
+	x, release, err := y.session(ctx, v.s, v.w)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err = answer(x.w, y.host.ID(), p, y.replica); err == nil {
+	secret, err := answer(x.w, y.member.host.ID(), v.from, v.hello, y.member.replica)
+	if err == nil {
+		x.secret = secret
 		err = x.respond(ctx)
 	}
 	if err == nil {
-		y.book.note(p, func(e *entry) { e.served = time.Now() })
+		y.member.book.note(v.from, func(e *entry) { e.served = time.Now() })
 	}
-	y.misbehaved(err)
+	if x.fresh > 0 {
+		y.news(v.from)
+	}
+	y.member.presence.misbehaved(err)
 	return err
 }
 
 // session prepares a session on a stream; ctx's end resets the stream.
-func (y *syncer) session(ctx context.Context, s network.Stream) (*session, func(), error) {
+func (y *syncer) session(ctx context.Context, s network.Stream, w *wire) (*session, func(), error) {
 	if err := s.Scope().ReserveMemory(sessionMemory, network.ReservationPriorityMedium); err != nil {
 		return nil, nil, fmt.Errorf("p2p: syncing: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
-	x := &session{w: newWire(s), peer: s.Conn().RemotePeer().String(), replica: y.replica, resume: &y.resume}
+	x := newSession(w, s.Conn().RemotePeer().String(), y.member.replica, y.member.presence.slots.accounts)
+	x.haul.tell = y.member.presence.cfg.Bulk
 	return x, func() {
 		stop()
+		x.haul.end()
+		x.stay.end()
 		s.Scope().ReleaseMemory(sessionMemory)
-		y.meter.count(func(m *Metrics) {
+		y.member.presence.meter.count(func(m *Metrics) {
 			m.Sync.FramesIn += uint64(x.got)
 			m.Sync.FreshIn += uint64(x.fresh)
 			m.Sync.FramesOut += uint64(x.sent)
@@ -246,21 +299,17 @@ func (y *syncer) session(ctx context.Context, s network.Stream) (*session, func(
 }
 
 func (y *syncer) finished(p peer.ID, err error) {
-	y.misbehaved(err)
+	y.member.presence.misbehaved(err)
 	if err != nil {
-		y.meter.count(func(m *Metrics) { m.Sync.Failed++ })
+		y.member.presence.meter.count(func(m *Metrics) { m.Sync.Failed++ })
+		y.member.presence.log.Debug("session failed", "cause", cause(err))
+		return
 	}
-	y.book.note(p, func(e *entry) {
-		if err != nil {
-			e.lastErr = "sync: " + cause(err)
-			return
-		}
-		e.lastSync, e.lastErr = time.Now(), ""
-	})
+	y.member.book.note(p, func(e *entry) { e.lastSync = time.Now() })
 }
 
-func (y *syncer) misbehaved(err error) {
+func (pr *Presence) misbehaved(err error) {
 	if errors.Is(err, ErrPeer) || errors.Is(err, ErrStranger) {
-		y.meter.count(func(m *Metrics) { m.Sync.Misbehaved++ })
+		pr.meter.count(func(m *Metrics) { m.Sync.Misbehaved++ })
 	}
 }

@@ -15,10 +15,12 @@ const MaxRuns = 20
 // Options say how much to measure. Zero fields take the benchmark's defaults.
 type Options struct {
 	// Records is the size of what is measured, in records: default 20,000, for
-	// advance 1,000,000, its longest history.
+	// advance 1,000,000, its longest history, as for reconcile; for gossip 2000.
+	// For idle it is of metastates, 1000.
 	Records int
-	// Diff is how many records one of two running nodes lacks in sync. Default
-	// 1000, and at most the ballots among the records.
+	// Diff is how many records one of two running nodes lacks in sync, default
+	// 1000, and at most the ballots among the records; and in how many two sets
+	// differ in reconcile, default 1, 100 and 10,000, one after the other.
 	Diff int
 	// Runs is how often each figure is taken, default 5, at most [MaxRuns].
 	Runs int
@@ -42,6 +44,9 @@ var benchmarks = [...]benchmark{
 	{"store", 20_000, 1, storage},
 	{"advance", 1_000_000, 2 * leastHistory, advance},
 	{"sync", 20_000, 20, catchUp},
+	{"gossip", 2000, 20, spread},
+	{"reconcile", 1_000_000, 1, compare},
+	{"idle", 1000, 2, idle},
 }
 
 // Names lists the benchmarks.
@@ -79,9 +84,6 @@ func Run(ctx context.Context, name string, opts Options) (Result, error) {
 func (o Options) complete(records, fewest int) (Options, error) {
 	if o.Records == 0 {
 		o.Records = records
-	}
-	if o.Diff == 0 {
-		o.Diff = 1000
 	}
 	if o.Runs == 0 {
 		o.Runs = 5

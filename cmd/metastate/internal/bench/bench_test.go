@@ -42,9 +42,44 @@ var keys = map[string]struct{ median, ratios []string }{
 		[]string{"advance40", "ancient40", "checkpoint40", "root40"},
 	},
 	"sync": {
-		[]string{"catchUpPerSecond", "catchUpSeconds", "diffMillis", "joinSeconds", "stdlibPerSecond2", "voiPerSecond2"},
+		[]string{"catchUpPerSecond", "catchUpSeconds", "diffMillis", "joinSeconds", "stdlibPerSecond2", "usableSeconds", "voiPerSecond2"},
 		[]string{"catchUpToStdlib2", "catchUpToVOI2"},
 	},
+	"gossip": {slices.Concat(
+		each("default", "Dropped", "Duplicates", "Lost", "Micros", "Overhead", "P50Millis", "P95Millis"),
+		each("gossip", "Dropped", "Duplicates", "Lost", "Micros", "Missing", "Overhead", "P50Millis", "P95Millis"),
+	), nil},
+	"idle": {slices.Concat(
+		[]string{"awakeMegabytes1", "awakeMegabytes40", "awakeStores1", "awakeStores40"},
+		[]string{"idleMegabytes1", "idleMegabytes40", "idlePercent1", "idlePercent40"},
+	), nil},
+	"reconcile": {
+		slices.Concat([]string{"buildMillis"}, differing("digestMillis"), []string{"equalBytes"},
+			differing("findBytes", "findMillis", "findRounds", "rangesBytes", "rangesMillis", "rangesRounds", "repairBytes")),
+		differing("bytesToRanges", "findToBar", "repairToBar", "timeToRanges"),
+	},
+}
+
+// differing are the keys of figures about the difference that tiny measures.
+func differing(names ...string) (keys []string) {
+	for _, name := range names {
+		keys = append(keys, name+"5")
+	}
+	return keys
+}
+
+// each are the keys of figures taken at both rates of gossip.
+func each(side string, names ...string) (keys []string) {
+	for _, name := range names {
+		keys = append(keys, side+name+"200", side+name+"800")
+	}
+	return keys
+}
+
+// noneIsBest are figures that may be nothing.
+var noneIsBest = []string{
+	"floodRecords", "floodMegabytes", "gossipLost200", "gossipLost800", "gossipMissing200", "gossipMissing800",
+	"gossipDropped200", "gossipDropped800", "defaultLost200", "defaultLost800", "defaultDropped200", "defaultDropped800",
 }
 
 func TestShape(t *testing.T) {
@@ -77,7 +112,7 @@ func checkValues(t *testing.T, r Result) {
 		t.Errorf("%d rows and %d ranges of %d figures and %d ratios", len(r.Rows), len(r.Range), len(r.Median), len(r.Ratios))
 	}
 	for _, row := range r.Rows {
-		mayBeNone := row.Key == "floodRecords" || row.Key == "floodMegabytes"
+		mayBeNone := slices.Contains(noneIsBest, row.Key)
 		if !(row.Median > 0 || mayBeNone && row.Median == 0) || math.IsInf(row.Median, 0) || row.Least > row.Median || row.Greatest < row.Median {
 			t.Errorf("%s is %v, in runs from %v to %v", row.Key, row.Median, row.Least, row.Greatest)
 		}
@@ -109,7 +144,7 @@ func sortedKeys(m map[string]float64) (list []string) {
 
 func TestOptionsRefused(t *testing.T) {
 	for name, o := range map[string]Options{
-		"gossip": {}, "verify": {Records: -1}, "advance": {Records: 3}, "store": {Runs: MaxRuns + 1}, "sync": {Diff: -1},
+		"nothing": {}, "verify": {Records: -1}, "advance": {Records: 3}, "store": {Runs: MaxRuns + 1}, "sync": {Diff: -1},
 	} {
 		if _, err := Run(t.Context(), name, o); !errors.Is(err, ErrUsage) {
 			t.Errorf("%s %+v: %v", name, o, err)

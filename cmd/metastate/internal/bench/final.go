@@ -87,7 +87,7 @@ func (c *circle) meet(ctx context.Context, dir string) error {
 	var link string
 	var personas []protocol.ID
 	for i := range clerks + 1 {
-		n, err := openNode(ctx, filepath.Join(dir, fmt.Sprint(i)))
+		n, err := openNode(ctx, filepath.Join(dir, fmt.Sprint(i)), nil)
 		if err != nil {
 			return err
 		}

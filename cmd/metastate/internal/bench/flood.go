@@ -21,7 +21,7 @@ func flood(ctx context.Context, o Options, r *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	n, err := openNode(ctx, dir)
+	n, err := openNode(ctx, dir, nil)
 	if err != nil {
 		return err
 	}

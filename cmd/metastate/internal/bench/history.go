@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/checkpoint"
@@ -23,7 +24,7 @@ const (
 	leastHistory = 20                      // records; two members
 	mostHosts    = 64                      // members who admit the others
 	minMotions   = 100                     // members before there are motions: two are no majority of them
-	season       = 6 * time.Hour           // from a checkpoint to the next
+	season       = 6 * time.Hour           // from a checkpoint to the next, as a rule
 	votingTime   = int64(3 * 24 * 60 * 60) // seconds that a poll is open
 )
 
@@ -33,12 +34,20 @@ type growing struct {
 	tip     checkpoint.Tip
 	covered int // records
 
+	founding identity.Signer
+	keep     keeper // nil: nothing is kept
+
 	open  protocol.ID // an invite that is final and hardly used
 	polls []protocol.ID
 	voted int           // so many members may vote in each of these polls
 	acts  []protocol.ID // motions that are final and wait
 	turns int           // members who proposed or moved something
+	pace  time.Duration // from a checkpoint to the next
 }
+
+// A keeper is shown each checkpoint as it is made: what it follows and what it
+// covers. The first is signed by the founding key.
+type keeper func(founding identity.Signer, before checkpoint.Tip, next checkpoint.Next, records []*protocol.Record) error
 
 // growTo founds one metastate and keeps it as it is after each length of
 // history, rising. All records are signed and covered by checkpoints.
@@ -54,7 +63,7 @@ func growTo(ctx context.Context, o Options, lengths []int) ([]subject, error) {
 				return nil, err
 			}
 			o.Progress(fmt.Sprintf("making a history: %d of %d records", g.covered, length))
-			if err := g.grow(min(length-g.covered, max(g.covered/4, leastHistory), certificate.MaxNewlyCovered)); err != nil {
+			if err := g.grow(stride(length, g.covered)); err != nil {
 				return nil, err
 			}
 		}
@@ -70,14 +79,26 @@ func growTo(ctx context.Context, o Options, lengths []int) ([]subject, error) {
 	return subjects, nil
 }
 
+// stride is how many of n records the next checkpoint of a history covers.
+func stride(n, covered int) int {
+	return min(n-covered, max(covered/4, leastHistory), certificate.MaxNewlyCovered)
+}
+
 // foundHere founds a metastate whose checkpoints nobody signs, with an invite.
 func foundHere() (*growing, error) {
+	return foundBy(newKey(), time.Now(), func(*growing) error { return nil }, nil)
+}
+
+// foundBy founds a metastate at some time by somebody with a device. begin is
+// called before its first checkpoint is made.
+func foundBy(device identity.SigningKey, at time.Time, begin func(*growing) error, keep keeper) (*growing, error) {
 	c, err := townCharter()
 	if err != nil {
 		return nil, err
 	}
-	g := &growing{town: town{at: time.Now(), gate: newKey()}}
+	g := &growing{town: town{at: at, gate: newKey()}, keep: keep, pace: season}
 	key := newKey()
+	g.founding = key
 	genesis, err := protocol.Sign(
 		protocol.Header{Kind: protocol.Genesis, Key: key.Public(), Time: g.at.Unix()},
 		state.GenesisBody{Name: "Bench", Charter: c}, nil, key)
@@ -85,11 +106,14 @@ func foundHere() (*growing, error) {
 		return nil, err
 	}
 	g.metastate = genesis.ID()
-	p, err := g.apply(key, "Founder", g.metastate)
+	p, err := g.applyBy(device, key, "Founder", g.metastate)
 	if err != nil {
 		return nil, err
 	}
 	g.founder = p.author
+	if err := begin(g); err != nil {
+		return nil, err
+	}
 	if g.tip, err = checkpoint.Begin(genesis); err != nil {
 		return nil, err
 	}
@@ -118,6 +142,11 @@ func (g *growing) cover(records ...*protocol.Record) error {
 	if len(n.Verdicts) != len(records) {
 		return fmt.Errorf("%d records of %d were covered", len(n.Verdicts), len(records))
 	}
+	if g.keep != nil {
+		if err := g.keep(g.founding, g.tip, n, records); err != nil {
+			return err
+		}
+	}
 	g.tip, g.ref = n.Tip, n.Tip.Ref()
 	g.covered += len(records)
 	return nil
@@ -140,7 +169,7 @@ func (g *growing) settle() error {
 // grow makes the records of a season, at most n, and covers them by one
 // checkpoint.
 func (g *growing) grow(n int) error {
-	g.at = g.at.Add(season)
+	g.at = g.at.Add(g.pace)
 	polls, voters := g.polls, g.voted
 	records, err := g.propose(max(1, n/perProposal))
 	if err != nil {

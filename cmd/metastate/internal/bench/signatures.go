@@ -47,6 +47,20 @@ func allClaims(records []*protocol.Record) (list []claim) {
 
 var errForged = errors.New("a good signature was refused")
 
+// byVOIRemembering is byVOI with keys remembered as a node remembers them.
+func byVOIRemembering(keys *identity.Verifier) func([]claim) error {
+	return func(part []claim) error {
+		b := keys.Batch()
+		for _, c := range part {
+			b.Add(c.key, c.msg, c.sig)
+		}
+		if ok, _ := b.Verify(); !ok {
+			return errForged
+		}
+		return nil
+	}
+}
+
 // byVOI verifies claims as one batch, with nothing around it.
 func byVOI(part []claim) error {
 	v := voi.NewBatchVerifierWithCapacity(len(part))
@@ -84,7 +98,7 @@ func byStdlib(part []claim) error {
 
 // parse reads and verifies records.
 func parse(part [][]byte) error {
-	_, errs := protocol.ParseBatch(part)
+	_, errs := protocol.ParseBatch(nil, part)
 	return errors.Join(errs...)
 }
 

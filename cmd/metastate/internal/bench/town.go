@@ -52,8 +52,13 @@ func townCharter() (charter.Charter, error) {
 // apply makes someone with keys of their own, introduced by a founding key or
 // an invite's.
 func (t *town) apply(introducer identity.Signer, name string, parents ...protocol.ID) (p applicant, err error) {
+	return t.applyBy(newKey(), introducer, name, parents...)
+}
+
+// applyBy is apply with a device that is there already.
+func (t *town) applyBy(device identity.SigningKey, introducer identity.Signer, name string, parents ...protocol.ID) (p applicant, err error) {
 	persona := newKey()
-	p.author = &author{device: newKey()}
+	p.author = &author{device: device}
 	h := protocol.Header{
 		Metastate: t.metastate, Kind: protocol.Inception, Key: persona.Public(),
 		Cosigners: []identity.PublicKey{introducer.Public()}, Parents: parents, Time: t.at.Unix(),

@@ -83,7 +83,7 @@ func shares(records []*protocol.Record) (verifying, reading time.Duration, err e
 	for len(odd) > 0 {
 		n := min(partSize, len(odd))
 		start := time.Now()
-		_, errs := protocol.ParseBatch(odd[:n])
+		_, errs := protocol.ParseBatch(nil, odd[:n])
 		middle := time.Now()
 		if err := byIdentity(signatures[:n]); err != nil {
 			return 0, 0, err

@@ -41,6 +41,7 @@ type Network struct {
 	mu    sync.Mutex
 	side  map[string]int // guarded by mu; of each IP while partitioned
 	bytes map[string]int // guarded by mu; sent by each IP
+	nats  map[string]nat // guarded by mu; of the IPs behind one
 	next  int            // guarded by mu; ephemeral ports
 }
 
@@ -48,7 +49,7 @@ type Network struct {
 func New(latency time.Duration) *Network {
 	n := &Network{
 		net:   &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency), Logger: slog.New(slog.DiscardHandler)},
-		bytes: map[string]int{}, next: 20000,
+		bytes: map[string]int{}, nats: map[string]nat{}, next: 20000,
 	}
 	n.net.Start()
 	return n
@@ -86,6 +87,25 @@ func (n *Network) Sent(machine int) int {
 	return n.bytes[ip(machine).String()]
 }
 
+// A nat lets a packet in only from where its machine sent one to lately.
+type nat struct {
+	hard bool
+	sent map[string]time.Time // when last from and to which addresses, each with its port
+}
+
+// natMemory is how long a nat remembers what was sent.
+const natMemory = time.Minute
+
+// NAT puts machines each behind a NAT of its own. Holes can be punched through it,
+// but if it is hard then not between two machines that are both behind one.
+func (n *Network) NAT(hard bool, machines ...int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, m := range machines {
+		n.nats[ip(m).String()] = nat{hard, map[string]time.Time{}}
+	}
+}
+
 // pass counts a packet and reports whether it gets through.
 func (n *Network) pass(from, to net.Addr, size int) bool {
 	f, ok1 := from.(*net.UDPAddr)
@@ -96,6 +116,16 @@ func (n *Network) pass(from, to net.Addr, size int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.bytes[f.IP.String()] += size
+	own, behind := n.nats[f.IP.String()]
+	if behind {
+		own.sent[f.String()+" "+t.String()] = time.Now()
+	}
+	if their, ok := n.nats[t.IP.String()]; ok {
+		last, open := their.sent[t.String()+" "+f.String()]
+		if !open || time.Since(last) > natMemory || behind && own.hard && their.hard {
+			return false
+		}
+	}
 	return n.side == nil || n.side[f.IP.String()] == n.side[t.IP.String()]
 }
 

@@ -18,7 +18,7 @@ func TestOptionsAndNormal(t *testing.T) {
 		t.Fatal(options, err)
 	}
 	for in, want := range map[string]count.Choice{"a": "a", " b\n": "b", "c": "", "A": "", "": "", "a,b": ""} {
-		got, err := Method{}.Normal(options, in)
+		got, err := count.Normal(Method{}.Form(count.Question{}), options, in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
@@ -33,26 +33,38 @@ func TestCount(t *testing.T) {
 		quorum  func(uint64, uint64) bool
 		votes   map[count.Choice]uint64
 		winners []string
+		order   bool
 	}{
-		"one seat":                     {1, none, map[count.Choice]uint64{"a": 3, "b": 2}, []string{"a"}},
-		"no seats named":               {0, none, map[count.Choice]uint64{"b": 3, "a": 2}, []string{"b"}},
-		"a tie":                        {1, none, map[count.Choice]uint64{"a": 2, "b": 2, "c": 1}, nil},
-		"two seats":                    {2, none, map[count.Choice]uint64{"a": 1, "b": 2, "c": 3}, []string{"c", "b"}},
-		"a tie inside is none":         {2, none, map[count.Choice]uint64{"b": 2, "a": 2, "c": 1}, []string{"a", "b"}},
-		"a tie at the last seat":       {2, none, map[count.Choice]uint64{"a": 3, "b": 2, "c": 2}, []string{"a"}},
-		"a tie over all":               {2, none, map[count.Choice]uint64{"a": 2, "b": 2, "c": 2}, nil},
-		"nobody is elected by nobody":  {3, none, map[count.Choice]uint64{"a": 1}, []string{"a"}},
-		"no votes":                     {1, none, nil, nil},
-		"too few":                      {1, half, map[count.Choice]uint64{"a": 4}, nil},
-		"just enough":                  {1, half, map[count.Choice]uint64{"a": 5}, []string{"a"}},
-		"more seats than have a voter": {3, none, map[count.Choice]uint64{"a": 2, "b": 2}, []string{"a", "b"}},
+		"one seat":                     {1, none, map[count.Choice]uint64{"a": 3, "b": 2}, []string{"a"}, false},
+		"no seats named":               {0, none, map[count.Choice]uint64{"b": 3, "a": 2}, []string{"b"}, false},
+		"a tie":                        {1, none, map[count.Choice]uint64{"a": 2, "b": 2, "c": 1}, nil, false},
+		"two seats":                    {2, none, map[count.Choice]uint64{"a": 1, "b": 2, "c": 3}, []string{"c", "b"}, false},
+		"a tie inside is none":         {2, none, map[count.Choice]uint64{"b": 2, "a": 2, "c": 1}, []string{"a", "b"}, false},
+		"a tie at the last seat":       {2, none, map[count.Choice]uint64{"a": 3, "b": 2, "c": 2}, []string{"a"}, false},
+		"a tie over all":               {2, none, map[count.Choice]uint64{"a": 2, "b": 2, "c": 2}, nil, false},
+		"nobody is elected by nobody":  {3, none, map[count.Choice]uint64{"a": 1}, []string{"a"}, false},
+		"no votes":                     {1, none, nil, nil, false},
+		"too few":                      {1, half, map[count.Choice]uint64{"a": 4}, nil, false},
+		"just enough":                  {1, half, map[count.Choice]uint64{"a": 5}, []string{"a"}, false},
+		"more seats than have a voter": {3, none, map[count.Choice]uint64{"a": 2, "b": 2}, []string{"a", "b"}, false},
+		"an order for ties":            {2, none, map[count.Choice]uint64{"a": 3, "b": 2, "c": 2}, []string{"a", "c"}, true},
+		"an order where nobody ties":   {1, none, map[count.Choice]uint64{"a": 3, "c": 2}, []string{"a"}, true},
 	} {
-		var votes []count.Votes
+		var ballots []count.Ballot
+		var cast uint64
+		options := []string{"a", "b", "c"}
 		for c, n := range x.votes {
-			votes = append(votes, count.Votes{Choice: c, N: n})
+			m, _ := count.One{}.Parse(options, string(c))
+			ballots, cast = append(ballots, count.Ballot{Marks: m, N: n}), cast+n
 		}
-		q := count.Question{Options: []string{"a", "b", "c"}, Seats: x.seats, Electorate: 10, Rule: count.Rule{Quorum: x.quorum}}
-		r := Method{}.Count(q, votes)
+		q := count.Question{
+			Options: options, Seats: x.seats, Electorate: 10, Cast: cast, Rule: count.Rule{Quorum: x.quorum},
+			Order: []int{2, 1, 0}, Open: !x.order,
+		}
+		r, err := count.Count(Method{}, q, ballots)
+		if err != nil {
+			t.Fatal(err)
+		}
 		outcome := count.Elected
 		if len(x.winners) == 0 {
 			outcome = count.Rejected

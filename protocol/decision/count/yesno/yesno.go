@@ -33,43 +33,48 @@ func (Method) Options(given []string) ([]string, error) {
 	return slices.Clone(options), nil
 }
 
-// Normal accepts yes, no or abstain, in any case.
-func (Method) Normal(_ []string, line string) (count.Choice, error) {
-	c := strings.ToLower(strings.TrimSpace(line))
-	if !slices.Contains(options, c) {
-		return "", errors.New("write yes, no or abstain")
+// Check takes no params.
+func (Method) Check(q count.Question) error { return count.NoParams(q) }
+
+// Form is yes, no or abstain, in any case.
+func (Method) Form(count.Question) count.Form { return form{} }
+
+type form struct{ count.One }
+
+func (f form) Parse(options []string, line string) (count.Marks, error) {
+	m, err := f.One.Parse(options, strings.ToLower(strings.TrimSpace(line)))
+	if err != nil {
+		return nil, errors.New("write yes, no or abstain")
 	}
-	return count.Choice(c), nil
+	return m, nil
 }
 
 // Count applies the class's threshold and quorum.
-func (Method) Count(q count.Question, votes []count.Votes) count.Result {
-	n := map[count.Choice]uint64{}
-	for _, v := range votes {
-		n[v.Choice] += v.N
-	}
-	yes, no, abstain := n[Yes], n[No], n[Abstain]
-	cast := yes + no + abstain
+func (Method) Count(q count.Question, ballots []count.Ballot) count.Result {
+	votes := count.Sums(q, ballots)
+	yes, no, abstain := votes[0].N, votes[1].N, votes[2].N
 	of, ofWords := yes+no, "yes and no votes"
 	if q.Rule.OfRoll {
 		of, ofWords = q.Electorate, "members who may vote"
 	}
 	r := count.Result{
 		Outcome: count.Rejected,
-		Votes:   []count.Option{{Name: Yes, N: yes}, {Name: No, N: no}, {Name: Abstain, N: abstain}},
-		Rounds: []string{
-			fmt.Sprintf("%d of %d who may vote did: %d yes, %d no, %d abstain.", cast, q.Electorate, yes, no, abstain),
-			"The rule: " + q.Rule.Words,
+		Votes:   votes,
+		Rounds: []count.Round{
+			{Text: fmt.Sprintf("%d of %d who may vote did: %d yes, %d no, %d abstain.", q.Cast, q.Electorate, yes, no, abstain), Lines: count.Lines(votes)},
+			count.Say("The rule: %s", q.Rule.Words),
 		},
 	}
 	switch {
-	case !q.Rule.Quorum(cast, q.Electorate):
-		r.Rounds = append(r.Rounds, "Too few voted for a decision: rejected.")
+	case !q.Quorate():
+		r.Rounds = append(r.Rounds, count.Say("Too few voted for a decision: rejected."))
+	case q.Rule.Sided != nil && !q.Rule.Sided(yes+no, q.Cast):
+		r.Rounds = append(r.Rounds, count.Say("Too many abstained for a decision: rejected."))
 	case of == 0 || !q.Rule.Passes(yes, of):
-		r.Rounds = append(r.Rounds, fmt.Sprintf("%d yes is not enough of %d %s: rejected.", yes, of, ofWords))
+		r.Rounds = append(r.Rounds, count.Say("%d yes is not enough of %d %s: rejected.", yes, of, ofWords))
 	default:
 		r.Outcome = count.Passed
-		r.Rounds = append(r.Rounds, fmt.Sprintf("%d yes is enough of %d %s: passed.", yes, of, ofWords))
+		r.Rounds = append(r.Rounds, count.Say("%d yes is enough of %d %s: passed.", yes, of, ofWords))
 	}
 	return r
 }

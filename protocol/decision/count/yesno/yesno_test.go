@@ -8,11 +8,12 @@ import (
 
 func TestNormal(t *testing.T) {
 	for in, want := range map[string]count.Choice{"yes": "yes", " Yes\n": "yes", "NO": "no", "abstain": "abstain", "": "", "maybe": "", "yes yes": ""} {
-		got, err := Method{}.Normal(nil, in)
+		form := Method{}.Form(count.Question{})
+		got, err := count.Normal(form, options, in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
-		if again, err := (Method{}).Normal(nil, string(got)); want != "" && (again != got || err != nil) {
+		if again, err := count.Normal(form, options, string(got)); want != "" && (again != got || err != nil) {
 			t.Errorf("the normal form of %q is not its own", in)
 		}
 	}
@@ -60,8 +61,13 @@ func TestCount(t *testing.T) {
 		"of the roll":            {rule(1, 2, true, true, 0, 1), 9, 5, 0, 0, count.Passed},
 		"not enough of the roll": {rule(1, 2, true, true, 0, 1), 9, 4, 0, 0, count.Rejected},
 	} {
-		votes := []count.Votes{{Choice: Abstain, N: x.abs}, {Choice: No, N: x.no}, {Choice: Yes, N: x.yes}}
-		r := Method{}.Count(count.Question{Electorate: x.of, Rule: x.rule}, votes)
+		votes := []count.Ballot{{Marks: count.Marks{0, 0, 1}, N: x.abs}, {Marks: count.Marks{0, 1, 0}, N: x.no}, {Marks: count.Marks{1, 0, 0}, N: x.yes}}
+		r, err := count.Count(Method{}, count.Question{
+			Options: options, Electorate: x.of, Cast: x.yes + x.no + x.abs, Rule: x.rule, Order: count.AsListed(3),
+		}, votes)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if r.Outcome != x.want {
 			t.Errorf("%s: %s, want %s", what, r.Outcome, x.want)
 		}
