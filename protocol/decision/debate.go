@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"iter"
 	"slices"
 	"unicode/utf8"
 
@@ -28,10 +29,30 @@ type stance struct {
 	To      protocol.ID `cbor:"to,omitzero"` // of a delegation
 }
 
-// key is the stance's place: a member has one of a kind on a matter.
-func (x stance) key() protocol.ID {
+// key is the stance's place: a member has one of a kind on a matter. Those on one
+// matter lie beside each other.
+func (x stance) key() (key protocol.ID) {
 	x.To = protocol.ID{}
-	return protocol.Sum(dagcbor.Encode(x))
+	of, each := matter(x.Poll, x.Class), protocol.Sum(dagcbor.Encode(x))
+	copy(key[:], of[:matterBits/8])
+	copy(key[matterBits/8:], each[:])
+	return key
+}
+
+// matterBits are the first bits of a stance's key, which are its matter's.
+const matterBits = 128
+
+// matter is what a stance is on: a proposal, else a class of decisions, else all.
+func matter(poll protocol.ID, class string) protocol.ID {
+	if !poll.IsZero() {
+		return poll
+	}
+	return protocol.Sum([]byte("metastate/matter/1" + class))
+}
+
+// on are the stances on a matter.
+func (s State) on(matter protocol.ID) iter.Seq2[[32]byte, stance] {
+	return s.said.Under(matter, matterBits)
 }
 
 // AppendLeaf encodes the stance for the state root.
@@ -39,7 +60,7 @@ func (x stance) AppendLeaf(b []byte) []byte { return append(b, dagcbor.Encode(x)
 
 // forget drops the stances of some kinds on a poll.
 func (s State) forget(poll protocol.ID, kinds ...string) State {
-	for key, x := range s.said.All() {
+	for key, x := range s.on(poll) {
 		if x.Poll == poll && slices.Contains(kinds, x.Kind) {
 			s.said = s.said.Delete(key)
 		}
@@ -150,6 +171,9 @@ func (f *fold) revise(r *protocol.Record) protocol.Verdict {
 		return v
 	}
 	p.ask(body.Body)
+	if p.Secret = nil; p.IsSecret() { // it may have become so, or open
+		f.call(p)
+	}
 	p.Debate.Version = r.ID()
 	p.Debate.Revisions++
 	p.because(RuleRevised, r.ID())

@@ -174,6 +174,12 @@ func (l *Leaves) poll(id [32]byte, leaf []byte) (*Poll, error) {
 			return nil, fmt.Errorf("covered set: %w", err)
 		}
 	}
+	if (p.Phase == Voting || p.Phase == Closed || p.Phase == Discussion || p.Phase == Frozen) && p.IsSecret() != (p.Secret != nil) {
+		return nil, errors.New("a vote that is half secret")
+	}
+	if p.Phase == Closed && p.Secret == nil || p.Secret != nil && l.committee(p.Secret.Committee) == nil {
+		return nil, errors.New("a secret vote without trustees")
+	}
 	if p.Secret != nil && x.counting() {
 		if err := p.resume(l.committee(p.Secret.Committee)); err != nil {
 			return nil, err

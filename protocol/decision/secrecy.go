@@ -12,7 +12,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/decision/secret"
-	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
 // Secrecy is what a secret vote has besides. It is immutable.
@@ -77,22 +76,27 @@ func (p *Poll) Sealed() secret.Sealed {
 }
 
 // holders are who can be trustees: the holders of the office, by rising persona,
-// and the id of the committee that they are.
-func holders(s roll.State) (personas []protocol.ID, id protocol.ID) {
+// and the id of the committee that they are. They are found once in a step.
+func (f *fold) holders() (personas []protocol.ID, id protocol.ID) {
+	if f.trustees != nil {
+		return f.trustees, f.trusteesID
+	}
 	type holder struct {
 		Persona protocol.ID `cbor:"p"`
 		Record  protocol.ID `cbor:"r"`
 	}
 	var list []holder
-	for m := range s.Members() {
+	f.trustees = []protocol.ID{}
+	for m := range f.BaseRoll.Base.Members() {
 		for _, h := range m.Offices() {
 			if h.Office == charter.OfficeTrustee && !h.Over && m.Voice() {
 				list = append(list, holder{m.Persona, h.Record})
-				personas = append(personas, m.Persona)
+				f.trustees = append(f.trustees, m.Persona)
 			}
 		}
 	}
-	return personas, protocol.Sum(append([]byte("metastate/committee/1"), dagcbor.Encode(list)...))
+	f.trusteesID = protocol.Sum(append([]byte("metastate/committee/1"), dagcbor.Encode(list)...))
+	return f.trustees, f.trusteesID
 }
 
 // patience is how long a committee waits in each stage for who is away: a tenth of
@@ -104,7 +108,7 @@ func (f *fold) mayBeSecret(b ProposeBody) error {
 	if b.Secret == (SecretBody{}) {
 		return nil
 	}
-	personas, id := holders(f.BaseRoll.Base)
+	personas, id := f.holders()
 	if c, ok := f.s.committees.Get(id); ok && c.Stage == committee.Failed {
 		return errors.New("the trustees in office could not make a key: others are needed")
 	}
@@ -116,7 +120,7 @@ func (f *fold) mayBeSecret(b ProposeBody) error {
 
 // call calls the committee of the trustees in office for a secret vote.
 func (f *fold) call(p *Poll) {
-	personas, id := holders(f.BaseRoll.Base)
+	personas, id := f.holders()
 	p.Secret = &Secrecy{Committee: id}
 	if f.s.committees.Has(id) {
 		return
@@ -173,8 +177,8 @@ func (f *fold) speaks(r *protocol.Record) bool {
 	return d != nil && d.Persona == h.Persona && d.Live(f.BaseRoll.AsOf)
 }
 
-// tick ends the stages of committees that are over, and lets the votes open that
-// wait for a key.
+// tick ends the stages of committees that are over, and lets the votes go on that
+// wait for a key: they open, or end for want of one.
 func (f *fold) tick() {
 	for id, c := range f.s.committees.All() {
 		if c.Stage == committee.Ready || c.Stage == committee.Failed {
@@ -185,7 +189,7 @@ func (f *fold) tick() {
 			continue
 		}
 		f.s = f.s.putCommittee(next)
-		if next.Stage != committee.Ready {
+		if next.Stage != committee.Ready && next.Stage != committee.Failed {
 			continue
 		}
 		for p := range f.s.Polls() {
@@ -198,9 +202,13 @@ func (f *fold) tick() {
 	}
 }
 
-// keyed reports whether a vote can open: it is not secret, or there is the key.
-func (f *fold) keyed(p *Poll) bool {
-	return p.Secret == nil || f.s.Committee(p.Secret.Committee).Stage == committee.Ready
+// keyed is how far the key is without which a vote can't open: Ready, also of one
+// that is not secret.
+func (f *fold) keyed(p *Poll) committee.Stage {
+	if p.Secret == nil {
+		return committee.Ready
+	}
+	return f.s.Committee(p.Secret.Committee).Stage
 }
 
 // begin makes the election of a secret vote that opens.

@@ -44,6 +44,7 @@ const (
 	RuleShare     protocol.Rule = "open/share"
 	RuleBadShare  protocol.Rule = "open/bad-share"
 	RuleOpened    protocol.Rule = "poll/opened"
+	RuleNoKey     protocol.Rule = "poll/no-key"
 	RulePower     protocol.Rule = "power"
 	RuleMalformed protocol.Rule = "malformed"
 )
@@ -54,6 +55,7 @@ var Words = map[protocol.Rule]string{
 	RuleClosed: "The vote closed at the first checkpoint at or past its deadline.",
 
 	RuleOpened:    "Enough trustees gave their shares, and the sum of its ballots was opened.",
+	RuleNoKey:     "Its trustees could not make a key, as too few of them dealt good shares.",
 	RuleRevised:   "Its author put another text in its place while it was discussed.",
 	RuleWithdrawn: "Its author took it back before the vote.",
 	RuleNoSupport: "Too few members supported it by the end of its discussion for a vote.",
@@ -243,6 +245,9 @@ type fold struct {
 	opened   []protocol.ID
 	amend    []amendment
 	verdicts []protocol.Verdict
+
+	trustees   []protocol.ID // see holders
+	trusteesID protocol.ID
 }
 
 // proposals opens those that may be. Of an author who brings more than fit, none.
@@ -383,9 +388,16 @@ func (f *fold) deadlines() {
 			f.s = f.s.forget(poll, supports)
 			p.Phase, p.Next = Frozen, f.Step.AsOf+class.Freeze
 		case Frozen:
-			if !f.keyed(&p) { // until it is; see tick
+			switch f.keyed(&p) {
+			case committee.Ready:
+			case committee.Failed:
+				p.because(RuleNoKey, poll)
+				f.end(&p, Rejected)
+				continue
+			default: // see tick
 				p.Next = 0
-				break
+				f.s = f.s.put(&p)
+				continue
 			}
 			p.Phase, p.Next = Voting, f.Step.AsOf+p.Body.Voting
 			p.RecordDate, p.Opened = f.Step.Height, f.Step.AsOf

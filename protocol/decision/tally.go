@@ -148,25 +148,15 @@ func (s State) carried(p *Poll, c *charter.Charter, r roll.State) map[protocol.I
 // given is whom members gave their vote to in a poll, by the narrowest of their
 // delegations.
 func (s State) given(p *Poll) map[protocol.ID]protocol.ID {
-	given, breadth := map[protocol.ID]protocol.ID{}, map[protocol.ID]int{}
-	for _, x := range s.said.All() {
-		var b int
-		switch {
-		case x.Kind != delegates:
-			continue
-		case x.Poll == p.Proposal:
-			b = 3
-		case !x.Poll.IsZero():
-			continue
-		case x.Class == p.Body.Class:
-			b = 2
-		case x.Class != "":
-			continue
-		default:
-			b = 1
-		}
-		if b > breadth[x.Persona] {
-			breadth[x.Persona], given[x.Persona] = b, x.To
+	given := map[protocol.ID]protocol.ID{}
+	for _, on := range []struct {
+		poll  protocol.ID
+		class string
+	}{{}, {class: p.Body.Class}, {poll: p.Proposal}} { // what is narrower replaces
+		for _, x := range s.on(matter(on.poll, on.class)) {
+			if x.Kind == delegates && x.Poll == on.poll && x.Class == on.class {
+				given[x.Persona] = x.To
+			}
 		}
 	}
 	return given

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
 	"github.com/metastate-p2p/metastate/protocol/decision/count"
@@ -23,11 +24,14 @@ type urn struct {
 	*crowd
 	t        *testing.T
 	trustees []string // those who are there
+	false    bool     // deals have no good share for the last of them
 	verdicts map[protocol.ID]protocol.Verdict
 }
 
-func newUrn(t *testing.T) *urn {
-	w := statetest.New(t, statetest.Charter(t), "alice")
+func newUrn(t *testing.T) *urn { return newUrnUnder(t, statetest.Charter(t)) }
+
+func newUrnUnder(t *testing.T, c charter.Charter) *urn {
+	w := statetest.New(t, c, "alice")
 	s, err := state.Begin(w.Genesis)
 	if err != nil {
 		t.Fatal(err)
@@ -110,26 +114,47 @@ func (u *urn) key(id protocol.ID) {
 	u.t.Helper()
 	for range 12 {
 		c := u.committee(id)
-		if c.Stage == committee.Ready {
+		if c.Stage == committee.Ready || c.Stage == committee.Failed {
 			return
 		}
 		var list []*protocol.Record
+		say := func(name string, stage committee.Stage, message []byte) {
+			list = append(list, u.w.Record(name, protocol.Trustee, decision.TrusteeBody{Committee: c.ID, Stage: stage, Message: message}, statetest.How{}))
+		}
 		for _, name := range u.trustees {
 			t := u.trustee(id, name)
-			body := decision.TrusteeBody{Committee: c.ID, Stage: c.Stage}
+			var message []byte
 			switch c.Stage {
 			case committee.Announce:
-				body.Message = t.Announce().Bytes()
+				message = t.Announce().Bytes()
 			case committee.Commit, committee.Deal:
 				d, err := t.Deal(c.Roster())
 				if err != nil {
 					u.t.Fatal(err)
 				}
-				if body.Message = d.Bytes(); c.Stage == committee.Commit {
-					body.Message = d.Commitment().Bytes()
+				if message = d.Bytes(); c.Stage == committee.Commit {
+					message = d.Commitment().Bytes()
+				} else if u.false {
+					at := bytes.Index(message, []byte("shares")) + len("shares") + 3 + 3*80 + 40 // in the fourth box
+					message[at] ^= 1
+				}
+			case committee.Confirm:
+				for dealer := range c.Trustees {
+					d := c.DealOf(dealer + 1)
+					if d == nil {
+						continue
+					}
+					if _, err := t.Receive(d); err == nil {
+						continue
+					}
+					x, err := t.Complain(d)
+					if err != nil {
+						u.t.Fatal(err)
+					}
+					say(name, committee.Complain, x.Bytes())
 				}
 			}
-			list = append(list, u.w.Record(name, protocol.Trustee, body, statetest.How{}))
+			say(name, c.Stage, message)
 		}
 		u.do(list...)
 		if u.committee(id).Stage == c.Stage { // who is away is not waited for
@@ -362,4 +387,61 @@ func TestCheckedBeforehand(t *testing.T) {
 	u.do(good, bad)
 	u.want(good, decision.RuleBallot)
 	u.want(bad, decision.RuleProof)
+}
+
+// A proposal that is revised to be secret is voted on in secret, and one that is
+// revised to be open openly.
+func TestSecretRevised(t *testing.T) {
+	c := statetest.Charter(t)
+	for i := range c.Classes {
+		if c.Classes[i].Name == "ordinary" {
+			c.Classes[i].Discussion = 100
+		}
+	}
+	u := newUrnUnder(t, c)
+	for _, secretly := range []bool{true, false} {
+		body := decision.ProposeBody{Title: "q", Method: "plurality", Options: []string{"a", "b"}, Class: "ordinary", Voting: 1000}
+		least := decision.SecretBody{Least: 1}
+		if !secretly {
+			body.Secret = least
+		}
+		r := u.w.Record("frank", protocol.Propose, body, statetest.How{})
+		u.do(r)
+		if body.Secret = (decision.SecretBody{}); secretly {
+			body.Secret = least
+		}
+		u.do(u.w.Record("frank", protocol.Revise, decision.ReviseBody{Proposal: r.ID(), Body: body}, statetest.How{}))
+		if secretly {
+			u.key(r.ID())
+		}
+		u.after(100)
+		p := u.poll(r.ID())
+		if p.Phase != decision.Voting || p.IsSecret() != secretly || (p.Secret != nil) != secretly {
+			t.Fatalf("revised to be secret: %t; it is in %s, and secret: %t", secretly, p.Phase, p.Secret != nil)
+		}
+		openly := u.w.Bulk("alice", protocol.Ballot, r.ID(), decision.BallotBody{Choice: "a", Version: p.Debate.Version}, statetest.How{})
+		u.do(openly)
+		if v := u.verdicts[openly.ID()]; v.Stands == secretly {
+			t.Errorf("revised to be secret: %t; an open ballot: %+v", secretly, v)
+		}
+	}
+}
+
+// A vote whose trustees make no key ends without a vote, and no other waits for
+// these trustees.
+func TestSecretVoteWithoutKey(t *testing.T) {
+	u := newUrn(t)
+	u.false = true
+	id := u.ask("yes-no", nil, 1000, nil)
+	before := u.s.Roll().Member(u.w.Persona("frank")).Quota().Polls
+	u.key(id)
+	if p := u.poll(id); u.committee(id).Stage != committee.Failed || p.Phase != decision.Rejected || p.Because[len(p.Because)-1].Rule != decision.RuleNoKey {
+		t.Fatalf("the committee is at %s, the vote in %s", u.committee(id).Stage, p.Phase)
+	}
+	if now := u.s.Roll().Member(u.w.Persona("frank")).Quota().Polls; now != before-1 {
+		t.Errorf("its author has %d undecided proposals, and had %d", now, before)
+	}
+	r := u.w.Record("frank", protocol.Propose, u.poll(id).Body, statetest.How{})
+	u.do(r)
+	u.want(r, decision.RulePower)
 }

@@ -131,7 +131,7 @@ func Restore(id protocol.ID, b []byte) (*Committee, error) {
 
 // derive makes what follows from the messages of the stages that are over.
 func (c *Committee) derive() (err error) {
-	if c.Stage == Announce {
+	if c.Stage == Announce || c.Stage == Failed {
 		return nil
 	}
 	all := make([]keygen.Announcement, len(c.Trustees))
