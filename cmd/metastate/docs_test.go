@@ -100,6 +100,7 @@ var shapes = map[string]reflect.Type{
 	"bench gossip":      reflect.TypeFor[bench.Result](),
 	"bench idle":        reflect.TypeFor[bench.Result](),
 	"bench reconcile":   reflect.TypeFor[bench.Result](),
+	"bench ballot":      reflect.TypeFor[bench.Result](),
 	"version":           reflect.TypeFor[versionInfo](),
 	"completion":        reflect.TypeFor[completionScript](),
 }

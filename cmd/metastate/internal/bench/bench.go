@@ -16,7 +16,8 @@ const MaxRuns = 20
 type Options struct {
 	// Records is the size of what is measured, in records: default 20,000, for
 	// advance 1,000,000, its longest history, as for reconcile; for gossip 2000.
-	// For idle it is of metastates, 1000.
+	// For idle it is of metastates, 1000; for ballot of secret ballots, 10,000, and
+	// of a hundred times as many in the open, at most 1,000,000.
 	Records int
 	// Diff is how many records one of two running nodes lacks in sync, default
 	// 1000, and at most the ballots among the records; and in how many two sets
@@ -47,6 +48,7 @@ var benchmarks = [...]benchmark{
 	{"gossip", 2000, 20, spread},
 	{"reconcile", 1_000_000, 1, compare},
 	{"idle", 1000, 2, idle},
+	{"ballot", 10_000, 2, ballots},
 }
 
 // Names lists the benchmarks.

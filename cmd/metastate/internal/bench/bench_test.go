@@ -53,6 +53,16 @@ var keys = map[string]struct{ median, ratios []string }{
 		[]string{"awakeMegabytes1", "awakeMegabytes40", "awakeStores1", "awakeStores40"},
 		[]string{"idleMegabytes1", "idleMegabytes40", "idlePercent1", "idlePercent40"},
 	), nil},
+	"ballot": {
+		[]string{
+			"approvalGroupPerSecond1", "approvalMakeMillis", "approvalPerSecond1", "approvalRecordBytes", "auditSeconds",
+			"oneBodyBytes", "oneGroupPerSecond1", "oneMakeMillis", "onePerSecond1", "onePerSecondAll", "oneRecordBytes", "openSeconds",
+			"quadraticGroupPerSecond1", "quadraticMakeMillis", "quadraticPerSecond1", "quadraticRecordBytes",
+			"rankingGroupPerSecond1", "rankingMakeMillis", "rankingPerSecond1", "rankingRecordBytes", "schulzeSeconds",
+			"scoreGroupPerSecond1", "scoreMakeMillis", "scorePerSecond1", "scoreRecordBytes", "scottishSeconds",
+		},
+		[]string{"approvalToGroup", "oneScaling", "oneToGroup", "quadraticToGroup", "rankingToGroup", "scoreToGroup"},
+	},
 	"reconcile": {
 		slices.Concat([]string{"buildMillis"}, differing("digestMillis"), []string{"equalBytes"},
 			differing("findBytes", "findMillis", "findRounds", "rangesBytes", "rangesMillis", "rangesRounds", "repairBytes")),

@@ -55,7 +55,7 @@ const (
 // that was its only clerk, and starts that node, for which bulk is.
 func chronicle(ctx context.Context, o Options, dir string, n int, bulk func(bool)) (s *source, err error) {
 	d := vault.Daily{
-		Alias: "Bench", Device: secret(), Member: secret(), Lobby: secret(), StoreKey: secret(),
+		Alias: "Bench", Device: freshSecret(), Member: freshSecret(), Lobby: freshSecret(), StoreKey: freshSecret(),
 	}
 	seed := [32]byte(d.Device)
 	device := identity.NewSigningKey(&seed)
@@ -74,7 +74,7 @@ func chronicle(ctx context.Context, o Options, dir string, n int, bulk func(bool
 		err = s.growTo(ctx, o, n, now)
 	}
 	if keeper.store != nil {
-		epoch := secret()
+		epoch := freshSecret()
 		err = errors.Join(err, keeper.store.PutPrivate("epoch", epoch[:]), keeper.store.Close())
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func chronicle(ctx context.Context, o Options, dir string, n int, bulk func(bool
 	return s, nil
 }
 
-func secret() vault.Secret { return vault.Secret(identity.GenerateEntropy()) }
+func freshSecret() vault.Secret { return vault.Secret(identity.GenerateEntropy()) }
 
 // seasons is how many checkpoints a history takes, if each covers what it can.
 func seasons(n int) (count int) {
