@@ -56,6 +56,7 @@ var layers = [][]string{
 	{"protocol/checkpoint"},
 	{"protocol/snapshot"},
 	{"protocol/bundle"},
+	{"protocol/audit"},
 	{"protocol/slip"},
 	{"store"},
 	{"node/internal/ownnet"},

@@ -82,6 +82,7 @@ var shapes = map[string]reflect.Type{
 	"vote receipt":      reflect.TypeFor[node.VoteReceipt](),
 	"vote check":        reflect.TypeFor[node.VoteReceipt](),
 	"tally":             reflect.TypeFor[node.Tally](),
+	"audit":             reflect.TypeFor[audited](),
 	"count":             reflect.TypeFor[counted](),
 	"bundle export":     reflect.TypeFor[exported](),
 	"bundle outbox":     reflect.TypeFor[outbox](),

@@ -107,16 +107,10 @@ func (f *fold) reveal(p *Poll) error {
 		return err
 	}
 	class := f.periods(p)
-	q := p.Body.question(p.Options)
-	q.Electorate, q.Cast, q.Rule = p.Electorate, opened.Ballots, Rule(class)
-	if p.Body.Tie != TieListed {
-		q.Order = p.lot(sealed.Set)
-	}
-	out := &Result{Counted: opened.Ballots, Height: p.Secret.Height, Ballots: p.ballotsRoot()}
-	if out.Result, err = CountOpened(p.Body.Method, q, opened); err != nil {
+	out, err := p.CountSum(Rule(class), opened)
+	if err != nil {
 		return err
 	}
-	out.explain(p)
 	p.Result = out
 	p.because(RuleOpened, p.Proposal)
 	p.Phase, p.Next = Rejected, 0
@@ -124,4 +118,20 @@ func (f *fold) reveal(p *Poll) error {
 		p.Phase, p.Next = Contest, f.Step.AsOf+class.Contest
 	}
 	return nil
+}
+
+// CountSum counts what the sum of a closed secret vote was opened to.
+func (p *Poll) CountSum(rule count.Rule, opened secret.Result) (*Result, error) {
+	q := p.Body.question(p.Options)
+	q.Electorate, q.Cast, q.Rule = p.Electorate, opened.Ballots, rule
+	if p.Body.Tie != TieListed {
+		q.Order = p.lot(p.Sealed().Set)
+	}
+	out := &Result{Counted: opened.Ballots, Height: p.Secret.Height, Ballots: p.ballotsRoot()}
+	var err error
+	if out.Result, err = CountOpened(p.Body.Method, q, opened); err != nil {
+		return nil, err
+	}
+	out.explain(p)
+	return out, nil
 }

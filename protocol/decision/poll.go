@@ -102,7 +102,13 @@ type Result struct {
 	Carried  uint64   `cbor:"carried"`  // votes that members gave to others who voted
 	Height   uint64   `cbor:"height"`   // of the closing checkpoint
 	Ballots  [32]byte `cbor:"ballots"`  // digest of the counted ballots
+
+	given map[protocol.ID]uint64 // what Given says
 }
+
+// Given are the votes that each voter carried for others, as far as this result was
+// counted here: one that was restored has none.
+func (r *Result) Given() map[protocol.ID]uint64 { return r.given }
 
 // ID names the result in the closing checkpoint.
 func (r *Result) ID() protocol.ID { return protocol.Sum(dagcbor.Encode(r.leaf())) }

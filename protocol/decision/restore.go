@@ -154,7 +154,9 @@ func (l *Leaves) poll(id [32]byte, leaf []byte) (*Poll, error) {
 		if len(r.Result.Votes) == 0 {
 			return nil, errors.New("a result of no options")
 		}
-		p.Result = &Result{r.Result, r.Counted, r.Assisted, r.Carried, r.Height, [32]byte(r.Ballots)}
+		p.Result = &Result{
+			Result: r.Result, Counted: r.Counted, Assisted: r.Assisted, Carried: r.Carried, Height: r.Height, Ballots: [32]byte(r.Ballots),
+		}
 	}
 	switch {
 	case len(x.Ballots) == 0:

@@ -62,7 +62,7 @@ func (p *Poll) Count(rule count.Rule, carried map[protocol.ID]uint64) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	out := &Result{Counted: uint64(p.Ballots.Len()), Ballots: p.Ballots.Root()}
+	out := &Result{Counted: uint64(p.Ballots.Len()), Ballots: p.Ballots.Root(), given: carried}
 	n := map[count.Choice]uint64{}
 	for voter, v := range p.Ballots.All() {
 		n[v.Choice] += 1 + carried[voter]
