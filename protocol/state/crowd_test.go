@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,10 @@ import (
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/charter"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/decision/committee"
+	"github.com/metastate-p2p/metastate/protocol/decision/secret/keygen"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
@@ -20,6 +25,7 @@ type crowd struct {
 	w       *statetest.World
 	s       *state.State
 	poll    protocol.ID
+	polls   []protocol.ID // that one, one that is discussed, one that is contested and a secret one
 	invites []protocol.ID
 	made    []*protocol.Record // since the last checkpoint
 	acts    []protocol.ID      // that can be endorsed
@@ -27,7 +33,17 @@ type crowd struct {
 }
 
 func newCrowd(t testing.TB) *crowd {
-	w := statetest.New(t, statetest.Charter(t), "alice", "bob")
+	rules := statetest.Charter(t)
+	rules.Delegation.Cap, rules.Assist = 1, charter.Assist{Office: "clerk", Cap: 1}
+	for i := range rules.Classes {
+		switch rules.Classes[i].Name {
+		case charter.ClassBudget:
+			rules.Classes[i].Discussion, rules.Classes[i].Voting, rules.Classes[i].Contest = 1e6, 1, 0
+		case charter.ClassElection:
+			rules.Classes[i].Discussion, rules.Classes[i].Voting, rules.Classes[i].Contest = 0, 1, 1e6
+		}
+	}
+	w := statetest.New(t, rules, "alice", "bob")
 	c := &crowd{w: w}
 	s, err := state.Begin(w.Genesis)
 	if err != nil {
@@ -50,8 +66,28 @@ func newCrowd(t testing.TB) *crowd {
 	c.recover("bob", "eve", "heir")
 	c.cover()
 	c.recover("alice", "dana", "heir")
-	for _, gap := range []int64{3600, 86400, 86400, 79200} {
+	discussed, contested := w.Propose("alice", "discussed", charter.ClassBudget, 3600, statetest.How{}), w.Propose("bob", "contested", charter.ClassElection, 3600, statetest.How{})
+	var trustees []protocol.ID
+	for _, name := range []string{"alice", "bob", "dana", "eve"} {
+		trustees = append(trustees, w.Persona(name))
+	}
+	slices.SortFunc(trustees, protocol.ID.Compare)
+	appoint := w.Record("alice", protocol.Appoint, roll.AppointBody{Office: "trustee", Personas: trustees}, statetest.How{})
+	c.made = append(c.made, discussed, contested, appoint)
+	for _, name := range []string{"bob", "dana"} {
+		c.made = append(c.made, w.Record(name, protocol.Endorse, roll.EndorseBody{Act: appoint.ID()}, statetest.How{After: []*protocol.Record{appoint}}))
+	}
+	c.coverIn(3600)
+	secretly := w.Record("alice", protocol.Propose, decision.ProposeBody{Title: "s", Method: "yes-no", Class: "ordinary", Voting: 3600, Secret: decision.SecretBody{Least: 1}}, statetest.How{})
+	c.made = append(c.made, w.Ballot("alice", contested.ID(), "yes", statetest.How{}), w.Ballot("bob", contested.ID(), "yes", statetest.How{}), secretly)
+	c.polls = []protocol.ID{p.ID(), discussed.ID(), contested.ID(), secretly.ID()}
+	for _, gap := range []int64{86400, 86400, 79200} {
 		c.coverIn(gap)
+	}
+	for i, want := range []decision.Phase{decision.Voting, decision.Discussion, decision.Contest, decision.Frozen} {
+		if p := c.s.Decisions().Poll(c.polls[i]); p == nil || p.Phase != want {
+			t.Fatalf("poll %d: %+v, not in %s", i, p, want)
+		}
 	}
 	return c
 }
@@ -80,12 +116,14 @@ var kinds = []protocol.Kind{
 	protocol.Grant, protocol.Invite, protocol.InviteRevoke, protocol.Admit, protocol.Leave, protocol.Suspend,
 	protocol.Appoint, protocol.Propose, protocol.Ballot, protocol.Inception, protocol.Expel, protocol.Endorse,
 	protocol.Recall, protocol.Resign, protocol.Serve, protocol.Rotate, protocol.Revoke, protocol.Recover, protocol.Claim, protocol.Anchor, "poetry",
+	protocol.Revise, protocol.Withdraw, protocol.Support, protocol.Contest, protocol.Dissent, protocol.Delegate, protocol.Comment, protocol.Trustee, protocol.Open,
 }
 
 // fields are the names that bodies of any kind have.
 var fields = []string{
 	"key", "uses", "expires", "invite", "persona", "reason", "office", "personas", "title", "text", "method", "options",
 	"class", "voting", "choice", "next", "nonce", "name", "guard", "dev", "exp", "x", "act", "cut", "in", "out", "spare", "salt",
+	"proposal", "body", "to", "committee", "stage", "message", "share", "ballot", "for", "version", "suggest", "not",
 }
 
 // write draws a record that somebody might write: sense or nonsense, forked or
@@ -102,7 +140,7 @@ func (c *crowd) write(t *rapid.T) {
 	}
 	by := rapid.SampledFrom([]string{"alice", "alice/2", "bob", "dana", "dana/2", "eve"}).Draw(t, "by")
 	target := c.w.Persona(rapid.SampledFrom([]string{"alice", "bob", "dana", "eve"}).Draw(t, "target"))
-	act := rapid.IntRange(0, 22).Draw(t, "act")
+	act := rapid.IntRange(0, 30).Draw(t, "act")
 	var r *protocol.Record
 	switch act {
 	case 0:
@@ -148,6 +186,8 @@ func (c *crowd) write(t *rapid.T) {
 		return
 	case 19:
 		r = c.key(t, how)
+	case 23, 24, 25, 26, 27, 28:
+		r = c.word(t, by, target, how)
 	default:
 		r = c.nonsense(t, by, how)
 	}
@@ -156,6 +196,66 @@ func (c *crowd) write(t *rapid.T) {
 		c.acts = append(c.acts, r.ID())
 	}
 	c.made = append(c.made, r)
+}
+
+// word draws what somebody says on a proposal besides a ballot of their own, or as
+// a trustee.
+func (c *crowd) word(t *rapid.T, by string, target protocol.ID, how statetest.How) *protocol.Record {
+	on := rapid.SampledFrom(c.polls).Draw(t, "on")
+	twice := rapid.Bool().Draw(t, "other way")
+	switch rapid.IntRange(0, 8).Draw(t, "word") {
+	case 0:
+		body := decision.ProposeBody{Title: "other", Method: "yes-no", Class: charter.ClassBudget, Voting: 3600}
+		if twice {
+			body.Secret.Least = 1
+		}
+		return c.w.Record(by, protocol.Revise, decision.ReviseBody{Proposal: on, Body: body}, how)
+	case 1:
+		return c.w.Record(by, protocol.Withdraw, decision.WithdrawBody{Proposal: on}, how)
+	case 2:
+		return c.w.Record(by, protocol.Support, decision.SupportBody{Proposal: on, Not: twice}, how)
+	case 3:
+		return c.w.Record(by, protocol.Contest, decision.WordsBody{Proposal: on, Text: "no"}, how)
+	case 4:
+		return c.w.Record(by, protocol.Dissent, decision.WordsBody{Proposal: on, Text: "no"}, how)
+	case 5:
+		body := decision.DelegateBody{To: target}
+		if twice {
+			body.Proposal = on
+		}
+		return c.w.Record(by, protocol.Delegate, body, how)
+	case 6:
+		return c.w.Bulk(by, protocol.Ballot, c.poll, decision.BallotBody{Choice: "yes", For: target}, how)
+	case 7:
+		return c.w.Bulk(by, protocol.Comment, on, decision.CommentBody{Text: "well"}, how)
+	}
+	return c.trustee(t, by, how)
+}
+
+// trustee draws what a trustee says of the key: what is asked of them, or at
+// another stage.
+func (c *crowd) trustee(t *rapid.T, by string, how statetest.How) *protocol.Record {
+	p := c.s.Decisions().Poll(c.polls[3])
+	k := c.s.Decisions().Committee(p.Secret.Committee)
+	name, _, _ := strings.Cut(by, "/")
+	number := max(k.Number(c.w.Persona(name)), 1)
+	seed := [32]byte{byte(number)}
+	who, err := keygen.NewTrustee(k.Kind(), number, &seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := decision.TrusteeBody{Committee: k.ID, Stage: rapid.SampledFrom([]committee.Stage{k.Stage, k.Stage, committee.Deal, committee.Confirm}).Draw(t, "stage")}
+	switch {
+	case k.Stage == committee.Announce:
+		body.Message = who.Announce().Bytes()
+	case k.Stage == committee.Commit || k.Stage == committee.Deal:
+		if d, err := who.Deal(k.Roster()); err == nil {
+			if body.Message = d.Bytes(); body.Stage == committee.Commit {
+				body.Message = d.Commitment().Bytes()
+			}
+		}
+	}
+	return c.w.Record(by, protocol.Trustee, body, how)
 }
 
 // campaign draws an expulsion and endorsements of it, which may be enough.
@@ -205,8 +305,8 @@ func (c *crowd) nonsense(t *rapid.T, by string, how statetest.How) *protocol.Rec
 		body[f] = value(t, 0)
 	}
 	switch kind {
-	case protocol.Ballot:
-		return c.w.Bulk(by, kind, c.poll, body, how)
+	case protocol.Ballot, protocol.Comment:
+		return c.w.Bulk(by, kind, rapid.SampledFrom(c.polls).Draw(t, "on"), body, how)
 	case protocol.Admit:
 		if rapid.Bool().Draw(t, "carrying") {
 			how.Carried = append(how.Carried, c.w.Record(by, "poetry", body, statetest.How{}))

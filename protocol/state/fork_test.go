@@ -37,13 +37,14 @@ func TestFinalChainStands(t *testing.T) {
 		c.w.Time++
 		return c.w.Propose("dana", "x", "ordinary", 1e6, statetest.How{Fork: fork})
 	}
+	dev := statetest.Key("device/dana").Public()
+	before := c.s.Roll().Device(dev).Chain.Next
 	first := draw(false)
 	rival := draw(true)
 	c.made = []*protocol.Record{first}
 	c.cover()
-	dev := statetest.Key("device/dana").Public()
 	next := c.rules(t, map[*protocol.Record]protocol.Rule{rival: roll.RuleFork}, false)
-	if got := next.Roll().Device(dev).Chain; got.Next != 1 || got.Head != first.ID() {
+	if got := next.Roll().Device(dev).Chain; got.Next != before+1 || got.Head != first.ID() {
 		t.Errorf("the chain is at %+v", got)
 	}
 }
