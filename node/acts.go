@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
@@ -14,7 +13,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/decision"
-	counting "github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
@@ -246,6 +244,9 @@ func (c *Community) Propose(ctx context.Context, req ProposeRequest) (ProposalRe
 	if body.Class == "" {
 		body.Class = "ordinary"
 	}
+	if err := c.makeSecret(s, &body, req); err != nil {
+		return ProposalRef{}, err
+	}
 	if err := c.checkProposal(s, m, body); err != nil {
 		return ProposalRef{}, err
 	}
@@ -287,87 +288,6 @@ func (c *Community) checkProposal(s *Snapshot, m *roll.Member, body decision.Pro
 		return refuse("only members in full standing propose", "metastate status")
 	case body.Voting < class.Voting && !body.Rehearsal:
 		return refuse(fmt.Sprintf("for the class %s the charter asks for at least %s of voting", body.Class, InDays(time.Duration(class.Voting)*time.Second)), "give --closes-in at least that")
-	}
-	return nil
-}
-
-// VoteRequest casts an open ballot.
-type VoteRequest struct {
-	Choice string      `json:"choice"`           // one line, as the method takes it
-	Reason string      `json:"reason,omitempty"` // an objection needs one
-	For    protocol.ID `json:"for,omitzero"`     // the member whom an officer casts it for
-}
-
-// Vote casts an open ballot. A later one replaces it until the poll closes.
-func (c *Community) Vote(ctx context.Context, ref, choice string) (VoteReceipt, error) {
-	return c.Cast(ctx, ref, VoteRequest{Choice: choice})
-}
-
-// Cast casts an open ballot, for oneself or by an officer for a member who can't.
-func (c *Community) Cast(ctx context.Context, ref string, req VoteRequest) (VoteReceipt, error) {
-	s, m, err := c.me()
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	id, err := s.proposal(ref)
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	p := s.Final.Decisions().Poll(id)
-	switch {
-	case p == nil:
-		return VoteReceipt{}, refuse("the vote is not open yet: the clerks have not made the proposal final"+c.missing(), "metastate propose show "+id.String()+" --until phase=voting")
-	case p.Phase.Closed():
-		return VoteReceipt{}, refuse("the vote has closed", "metastate tally "+id.String())
-	case p.Phase != decision.Voting:
-		return VoteReceipt{}, refuse("the vote is not open yet: the proposal is in "+string(p.Phase), "metastate propose show "+id.String())
-	case !m.VoiceAt(p.RecordDate):
-		return VoteReceipt{}, refuse("you were not a member when this vote opened", "you can vote in those that opened since")
-	}
-	if err := mayAssist(s, m, p, req.For); err != nil {
-		return VoteReceipt{}, err
-	}
-	form, err := p.Form()
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	normal, err := counting.Normal(form, p.Options, req.Choice)
-	if names := s.candidates(p); err != nil && names != nil {
-		normal, err = c.candidate(form, p.Options, names, req.Choice)
-	}
-	if err != nil {
-		return VoteReceipt{}, &Error{Code: "bad-choice", Exit: ExitUsage, Message: "this is no choice in this vote: " + err.Error(), Hint: "metastate propose show " + id.String(), Err: err}
-	}
-	if decision.NeedsReason(p.Body.Method, normal) && strings.TrimSpace(req.Reason) == "" {
-		return VoteReceipt{}, &Error{Code: "no-reason", Exit: ExitUsage, Message: "an objection says why: without a reason it does not count", Hint: "give --reason"}
-	}
-	if err := decision.CheckText("reason", req.Reason, decision.MaxReason); req.Reason != "" && err != nil {
-		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: plain(err), Err: err}
-	}
-	r, err := c.write(protocol.Ballot, id, decision.BallotBody{Choice: string(normal), Version: p.Debate.Version, For: req.For, Reason: req.Reason})
-	if err != nil {
-		return VoteReceipt{}, err
-	}
-	out := VoteReceipt{Receipt: r.ID().String(), Sent: c.hand(ctx, r)}
-	out.Clerks, out.Receipts = c.book().receipts(id, r.ID())
-	return out, nil
-}
-
-// mayAssist requires an officer whom the charter lets cast ballots for others, if
-// one is cast for another.
-func mayAssist(s *Snapshot, m *roll.Member, p *decision.Poll, voter protocol.ID) error {
-	a := s.Final.Charter().Assist
-	switch v, voted := p.Ballots.Get(voter); {
-	case voter.IsZero():
-		return nil
-	case a.Cap == 0:
-		return refuse("the charter lets nobody cast ballots for others", "amend the charter: assist, with an office and a cap")
-	case !m.Holds(a.Office) || voter == m.Persona:
-		return refuse("the charter lets holders of the office "+a.Office+" cast ballots for other members", "metastate office list")
-	case !s.Final.Roll().Member(voter).VoiceAt(p.RecordDate):
-		return refuse("they were not a member when this vote opened", "metastate roll list")
-	case voted && v.By != m.Persona:
-		return refuse("they have cast a ballot, or another officer for them", "metastate propose show "+p.Proposal.String())
 	}
 	return nil
 }

@@ -34,6 +34,15 @@ type Status struct {
 	Step        string        `json:"step,omitempty"`    // of joining: saved, reached, verified, member
 	// Lapsed are this device's records of late that could not become final.
 	Lapsed []LapsedRecord `json:"lapsed,omitempty"`
+	// Unsent are secret ballots that are prepared, and NOT sent.
+	Unsent []UnsentBallot `json:"unsent,omitempty"`
+}
+
+// An UnsentBallot is a secret ballot that is prepared and not cast.
+type UnsentBallot struct {
+	Proposal protocol.ID `json:"proposal"`
+	Title    string      `json:"title"`
+	Code     string      `json:"code"`
 }
 
 // A LapsedRecord is one that waited too long, or rested on another's that can't
@@ -283,6 +292,9 @@ type ProposeRequest struct {
 	// Tie is how ties are settled: lot or listed; without it what they decide stays
 	// open.
 	Tie       string `json:"tie,omitempty"`
+	Secret    bool   `json:"secret,omitempty"`
+	Trustees  uint64 `json:"trustees,omitempty"`  // of a secret vote, that must be in office; 0: as many as there are
+	Least     uint64 `json:"least,omitempty"`     // of a secret vote, ballots that must be cast for it to be opened; 0: 3
 	Rehearsal bool   `json:"rehearsal,omitempty"` // a mock vote without effect
 	Confirms  string `json:"confirms,omitempty"`  // a decision that was set aside, which is taken again
 }
@@ -319,19 +331,20 @@ type Proposal struct {
 
 	Params count.Params `json:"params,omitzero"` // of the method
 
-	Secret     bool        `json:"secret"`
-	Phase      string      `json:"phase"`
-	Final      bool        `json:"final"` // the opening is final
-	Options    []string    `json:"options"`
-	Opens      *time.Time  `json:"opens"`
-	Closes     *time.Time  `json:"closes"`
-	Electorate uint64      `json:"electorate"`
-	MayVote    bool        `json:"mayVote"`
-	Voted      string      `json:"voted,omitempty"`  // own choice as held
-	VotedBy    protocol.ID `json:"votedBy,omitzero"` // the officer who cast it
-	Tie        string      `json:"tie,omitempty"`
-	Rehearsal  bool        `json:"rehearsal,omitempty"` // a mock vote without effect
-	Confirms   protocol.ID `json:"confirms,omitzero"`   // the decision it takes again
+	Secret     bool         `json:"secret"`
+	Secrecy    *SecrecyView `json:"secrecy,omitempty"` // of a secret vote
+	Phase      string       `json:"phase"`
+	Final      bool         `json:"final"` // the opening is final
+	Options    []string     `json:"options"`
+	Opens      *time.Time   `json:"opens"`
+	Closes     *time.Time   `json:"closes"`
+	Electorate uint64       `json:"electorate"`
+	MayVote    bool         `json:"mayVote"`
+	Voted      string       `json:"voted,omitempty"`  // own choice as held
+	VotedBy    protocol.ID  `json:"votedBy,omitzero"` // the officer who cast it
+	Tie        string       `json:"tie,omitempty"`
+	Rehearsal  bool         `json:"rehearsal,omitempty"` // a mock vote without effect
+	Confirms   protocol.ID  `json:"confirms,omitzero"`   // the decision it takes again
 
 	Version    protocol.ID       `json:"version"` // the record whose text is voted on
 	Support    *SupportView      `json:"support,omitempty"`
@@ -368,13 +381,14 @@ type Tally struct {
 	Refused    uint64            `json:"refused"`
 	Outcome    string            `json:"outcome"` // empty until final
 	Winners    []string          `json:"winners"`
-	Options    []string          `json:"options"` // in the order of the matrix
-	Votes      map[string]uint64 `json:"votes"`
+	Options    []string          `json:"options"`           // in the order of the matrix
+	Votes      map[string]uint64 `json:"votes,omitempty"`   // none of a secret vote that is not opened
 	Seats      map[string]uint64 `json:"seats,omitempty"`   // of each list
 	Matrix     [][]uint64        `json:"matrix,omitempty"`  // how many prefer one option, by the row, to another
 	Dropped    []string          `json:"dropped,omitempty"` // options that missed a quorum or majority
 	Rounds     []Round           `json:"rounds"`
-	Checkpoint *CheckpointRef    `json:"checkpoint"` // the closing one
+	Checkpoint *CheckpointRef    `json:"checkpoint"`        // the closing one
+	Secrecy    *SecrecyView      `json:"secrecy,omitempty"` // of a secret vote
 
 	Names map[string]string `json:"names,omitempty"` // of an election: option to what the candidate is called
 }

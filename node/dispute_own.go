@@ -85,6 +85,13 @@ func (l *ledger) sayAgain(old *protocol.Record, key identity.Signer) (*protocol.
 			return nil, errors.New("what it endorses is not held")
 		}
 	}
+	if ofTrustee(old.Kind()) {
+		return nil, errors.New("what is asked of a trustee here is said by itself")
+	}
+	if codeOf(old) != "" { // it proves itself in one vote, at one place
+		const why = "a secret ballot can't be said again: vote anew if you still want to"
+		return nil, errors.Join(errors.New(why), l.note(old.ID(), lapse{At: l.now().Unix(), Kind: old.Kind(), Why: why}))
+	}
 	h := old.Header()
 	h.Checkpoint, h.Time = l.tip.Ref(), l.now().Unix()
 	if h.Subject.IsZero() {

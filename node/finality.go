@@ -223,6 +223,7 @@ func (l *ledger) advance(cert certificate.Certificate) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	checkBallots(l.tip.State(), recs)
 	next, err := l.tip.Apply(v, recs)
 	if err == nil && recalled {
 		_, err = cert.Verify(l.metastate, certificate.Signers{Era: v.Era(), Clerks: next.Signers()})

@@ -64,6 +64,7 @@ func (l *ledger) replayTo(height uint64) (checkpoint.Tip, error) {
 			break
 		}
 		var next checkpoint.Next
+		checkBallots(tip.State(), recs)
 		if next, err = tip.Apply(v, recs); err == nil {
 			tip = next.Tip
 		}

@@ -21,6 +21,7 @@ func (l *ledger) propose(recall protocol.ID) (n checkpoint.Next, ok bool, err er
 	for _, r := range l.open {
 		recs = append(recs, r.Record)
 	}
+	checkBallots(l.tip.State(), recs)
 	if recall.IsZero() {
 		n, err = l.tip.Propose(recs, l.now().Unix())
 	} else {
@@ -131,6 +132,7 @@ func (l *ledger) judge(value []byte, fresh bool, began time.Time) (ok, known boo
 	if err != nil {
 		return false, true
 	}
+	checkBallots(l.tip.State(), recs)
 	if _, err := l.tip.Apply(v, recs); err != nil {
 		l.log.Warn("a clerk's proposal does not follow", "height", v.Height, "cause", err)
 		return false, true

@@ -120,6 +120,7 @@ type delivery struct {
 	waiting   int // for ancestors or a checkpoint
 	fresh     int // taken, or waiting and not held before
 	refused   []refusal
+	ballots   []*protocol.Record // of those taken
 }
 
 type refusal struct {
@@ -156,7 +157,9 @@ func (l *ledger) deliver(inners [][]byte) (d delivery, err error) {
 	}
 	moved := err == nil && l.retry()
 	moved = moved || l.past.low != low // of the past itself nothing is shown
+	s := l.tip.State()
 	l.mu.Unlock()
+	checkBallots(s, d.ballots) // before anybody makes a view of them
 	if d.taken > len(sought) || moved {
 		l.changed()
 	}
@@ -230,6 +233,9 @@ func (l *ledger) take(todo []*protocol.Record, d *delivery) error {
 		}
 		for _, r := range good[:n] {
 			l.index(r)
+			if r.Kind() == protocol.Ballot {
+				d.ballots = append(d.ballots, r)
+			}
 		}
 		d.taken += n
 		d.fresh += n
@@ -309,6 +315,7 @@ func (l *ledger) Snapshot() *Snapshot {
 		s.Open[id] = r.Record
 		recs = append(recs, r.Record)
 	}
+	checkBallots(s.Final, recs) // those that were open when the node started
 	s.View, _ = s.Final.Advance(state.Step{Records: recs, Provisional: true})
 	l.snap = s
 	return s

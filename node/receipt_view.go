@@ -7,13 +7,17 @@ import (
 
 // VoteReceipt is what a voter gets.
 type VoteReceipt struct {
-	Receipt    string         `json:"receipt"` // the ballot's record id
-	Final      bool           `json:"final"`   // covered by a checkpoint
+	Receipt    string         `json:"receipt"`        // the ballot's record id
+	Code       string         `json:"code,omitempty"` // of a secret ballot
+	Final      bool           `json:"final"`          // covered by a checkpoint
 	Sent       int            `json:"sent"`
 	Covered    bool           `json:"covered"`
 	Checkpoint *CheckpointRef `json:"checkpoint"` // that covers it
 	Clerks     int            `json:"clerks"`     // other clerks in force who signed that they hold it; 0 once it is covered
 	Receipts   []ClerkReceipt `json:"receipts"`   // what clerks signed; none once it is covered
+
+	// Unsent is the code of another ballot, which is prepared and NOT sent.
+	Unsent string `json:"unsent,omitempty"`
 }
 
 // ClerkReceipt is a clerk's word that it holds a ballot (SPEC §7.8).
@@ -41,19 +45,42 @@ func (c *Community) Receipt(ref string) (VoteReceipt, error) {
 			Hint: "the past comes in the background, by sync, and is recomputed when the node next starts: metastate status says how far it has come",
 		}
 	}
+	unsent := c.book().unsent(id)
+	if !ok && unsent != "" {
+		return VoteReceipt{}, &Error{
+			Code: "not-sent", Exit: ExitNotFound, Message: "your ballot is NOT sent yet: it is prepared, with the code " + unsent,
+			Hint: "metastate vote cast " + id.String() + " --prepared",
+		}
+	}
 	if !ok {
 		return VoteReceipt{}, &Error{Code: "not-found", Exit: ExitNotFound, Message: "you have cast no ballot in this vote", Hint: "metastate vote cast " + ref + " --choice-stdin"}
 	}
-	return c.receipt(id, v.Ballot)
+	r, err := c.recordOf(v.Ballot)
+	if err != nil {
+		return VoteReceipt{}, err
+	}
+	out, err := c.receipt(r)
+	out.Unsent = unsent
+	return out, err
 }
 
-// CheckReceipt tells whether a ballot, named by its receipt, is covered.
+// CheckReceipt tells whether a ballot, named by its receipt or by the code of a
+// secret one, is covered.
 func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
 	s := c.Snapshot()
 	if s == nil {
 		return VoteReceipt{}, errNotYet()
 	}
 	id, err := protocol.ParseID(code)
+	if ballot, ok := isBallotCode(code); err != nil && ok {
+		if id, ok = c.ballotByCode(s, ballot); !ok {
+			return VoteReceipt{}, &Error{
+				Code: "not-found", Exit: ExitNotFound, Message: "no ballot of that code counts in any secret vote that this node holds",
+				Hint: "if it is prepared and NOT sent: metastate status; else metastate sync now, then try again",
+			}
+		}
+		err = nil
+	}
 	if err != nil {
 		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
 	}
@@ -68,11 +95,13 @@ func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
 	if r.Kind() != protocol.Ballot {
 		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "that record is not a ballot"}
 	}
-	return c.receipt(r.Header().Subject, id)
+	return c.receipt(r)
 }
 
-func (c *Community) receipt(poll, ballot protocol.ID) (VoteReceipt, error) {
-	out := VoteReceipt{Receipt: ballot.String(), Receipts: []ClerkReceipt{}}
+// receipt is that of a ballot's record.
+func (c *Community) receipt(r *protocol.Record) (VoteReceipt, error) {
+	poll, ballot := r.Header().Subject, r.ID()
+	out := VoteReceipt{Receipt: ballot.String(), Code: codeOf(r), Receipts: []ClerkReceipt{}}
 	ref, ok, err := c.book().coveredAt(ballot)
 	if err != nil {
 		return out, err

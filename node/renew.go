@@ -53,8 +53,8 @@ func (l *ledger) renewed(key identity.Signer) (out []*protocol.Record) {
 	anew := map[protocol.ID]protocol.ID{} // what they are now
 	slices.SortFunc(list, func(a, b *protocol.Record) int { return cmp.Compare(a.Header().Seq, b.Header().Seq) })
 	for _, r := range list {
-		if mark, ok := l.lapseOf(r.ID()); ok && !mark.Left {
-			continue // by an earlier run
+		if mark, ok := l.lapseOf(r.ID()); ok && !mark.Left || ofTrustee(r.Kind()) {
+			continue // by an earlier run, or the trustee's work says it if it is still asked
 		}
 		what := lapse{At: l.now().Unix(), Kind: r.Kind(), Why: interrupted}
 		// Before the new record: rather twice said than twice done.
@@ -81,6 +81,10 @@ func (l *ledger) renewed(key identity.Signer) (out []*protocol.Record) {
 	}
 	return out
 }
+
+// ofTrustee reports whether records of a kind follow from the final state: on
+// another branch they must not be said again as they were.
+func ofTrustee(kind protocol.Kind) bool { return kind == protocol.Trustee || kind == protocol.Open }
 
 // again makes a record that says what r said, resting on nothing but what is
 // final and the chain it goes on, so that it can't lapse for another's sake.

@@ -191,6 +191,7 @@ func (c *Community) beginShift() {
 	s.wg.Go(func() { k.run(s.ctx) })
 	s.wg.Go(func() { c.renew(s.ctx, l) })
 	s.wg.Go(func() { c.fetches(s.ctx) })
+	s.wg.Go(func() { c.serveAsTrustee(s.ctx, l) })
 	s.wg.Go(func() { c.keepBook(s) })
 	s.wg.Go(func() { c.knockAgain(s.ctx, r, m, l.store) })
 }
@@ -270,6 +271,9 @@ func (c *Community) restful() bool {
 	l, r, k := c.ledger, c.replica, c.clerk
 	c.mu.Unlock()
 	if l == nil || !r.onRoll() || !l.restful() || !r.restful() || c.hasNeighbours(l) {
+		return false
+	}
+	if duties, _ := l.trusteeDuties(c.Persona()); len(duties) > 0 {
 		return false
 	}
 	return !l.isSigner() || k.restful()

@@ -90,7 +90,7 @@ func (c *Community) statusOf(l *ledger) Status {
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()
 	}
-	out.Lapsed = l.lapses()
+	out.Lapsed, out.Unsent = l.lapses(), l.unsentAll()
 	return out
 }
 
@@ -285,6 +285,7 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	if v, ok := p.Ballots.Get(c.Persona()); ok {
 		out.Voted, out.VotedBy = string(v.Choice), v.By
 	}
+	out.Secret, out.Secrecy = p.IsSecret(), c.secrecy(s, p)
 	if class, ok := s.View.Charter().Class(p.Body.Class); ok && class.Support != (charter.Support{}) {
 		out.Support = &SupportView{Have: p.Debate.Support, Sponsors: class.Support.Sponsors, Share: class.Support.Share.String()}
 	}
@@ -305,6 +306,9 @@ func (c *Community) Tally(ref string) (Tally, error) {
 		return Tally{}, err
 	}
 	p := s.View.Decisions().Poll(id)
+	if p.IsSecret() && p.Result == nil {
+		return c.sealedTally(s, p)
+	}
 	result, err := s.View.Decisions().Tally(id, s.View.Charter(), s.View.Roll())
 	if err != nil {
 		return Tally{}, err
@@ -313,10 +317,13 @@ func (c *Community) Tally(ref string) (Tally, error) {
 		Proposal: id, Title: p.Body.Title, Phase: string(p.Phase), Final: p.Result != nil, Electorate: p.Electorate, Counted: result.Counted,
 		Assisted: result.Assisted, Carried: result.Carried, Options: append([]string{}, p.Options...),
 		Refused: p.Refused, Winners: append([]string{}, result.Winners...), Votes: map[string]uint64{}, Rounds: []Round{},
-		Names: s.candidates(p),
+		Names: s.candidates(p), Secrecy: c.secrecy(s, p),
 	}
 	for _, v := range result.Votes {
 		out.Votes[v.Name] = v.N
+	}
+	if p.IsSecret() && result.Counted < p.Body.Secret.Least { // nobody opens it
+		out.Votes = nil
 	}
 	if p.Result == nil {
 		return out, nil

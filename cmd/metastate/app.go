@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 		a.forkCommand(), a.splitCommand(), a.claimCommand(), a.pactCommands(),
 		a.inviteCommands(), a.rollCommands(), a.officeCommands(), a.disputeCommands(), a.charterCommands(),
 		a.guardiansCommands(), a.rotateCommand(), a.recoverCommands(),
-		a.proposeCommands(), a.voteCommands(), a.tallyCommand(), a.auditCommand(), a.countCommand(), a.whyCommand(),
+		a.proposeCommands(), a.voteCommands(), a.trusteeCommands(), a.tallyCommand(), a.auditCommand(), a.countCommand(), a.whyCommand(),
 		a.bundleCommands(), a.pruneCommand(), a.syncCommands(), a.nearbyCommand(), a.peersCommands(), a.benchCommands(),
 		a.versionCommand(), a.completionCommand(),
 	)

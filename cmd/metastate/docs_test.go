@@ -104,6 +104,11 @@ var shapes = map[string]reflect.Type{
 	"bench ballot":      reflect.TypeFor[bench.Result](),
 	"version":           reflect.TypeFor[versionInfo](),
 	"completion":        reflect.TypeFor[completionScript](),
+
+	"vote prepare":       reflect.TypeFor[preparedVote](),
+	"vote challenge":     reflect.TypeFor[challenged](),
+	"vote check-opening": reflect.TypeFor[node.OpenedBallot](),
+	"trustee status":     reflect.TypeFor[node.TrusteeStatus](),
 }
 
 // docs/cli.md has a section for each command, which names each of its flags and

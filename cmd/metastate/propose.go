@@ -37,6 +37,9 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	f.Uint64Var(&req.Seats, "seats", 0, "how many of the options win, for methods that elect several (default 1)")
 	f.StringVar(&req.Class, "class", "", "class of decision, as in the charter (default ordinary, or what the effect takes)")
 	f.StringVar(&req.Tie, "tie", "", "how ties are settled: lot, or listed for the order of --options (default: what a tie decides stays open)")
+	f.BoolVar(&req.Secret, "secret", false, "nobody learns how anybody voted: trustees open the sum alone")
+	f.Uint64Var(&req.Trustees, "trustees", 0, "of a secret vote: refuse unless so many trustees are in office")
+	f.Uint64Var(&req.Least, "least", 0, "of a secret vote: how many ballots must be cast for it to be opened (default 3)")
 	f.BoolVar(&req.Rehearsal, "rehearse", false, "a mock vote: it opens at once and has no effect")
 	f.StringVar(&req.Confirms, "confirm", "", "take this decision once more, which objections set aside")
 	var method methodFlags
@@ -54,6 +57,14 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		for _, o := range req.Options {
 			if strings.TrimSpace(o) == "" {
 				return usage(c, "--options has an empty option: write a,b,c")
+			}
+		}
+		for _, name := range []string{"trustees", "least"} {
+			if c.Flags().Changed(name) && !req.Secret {
+				return usage(c, "--%s is for secret votes: give --secret, too", name)
+			}
+			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
+				return usage(c, "--%s needs a number over 0", name)
 			}
 		}
 		if effect.count() > 1 {
@@ -86,6 +97,11 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		if len(req.Options) > 0 {
 			choice = quote(req.Options[0])
 		}
+		if req.Secret {
+			p.line("It opens once its trustees have made the key, which their nodes do by themselves.")
+			p.next("metastate vote cast %s", v.Proposal)
+			return
+		}
 		p.next("metastate vote cast %s --choice %s", v.Proposal, choice)
 	})
 }
@@ -97,7 +113,7 @@ func (a *app) proposeListCommand() *cobra.Command {
 	}, func(p *page, v node.ProposalList) {
 		var rows [][]string
 		for _, q := range v.Proposals {
-			rows = append(rows, []string{q.Title, q.Phase, when(q.Closes), orDash(called([]string{q.Voted}, q.Names)[0]), q.Proposal.String()})
+			rows = append(rows, []string{q.Title, q.Phase, when(q.Closes), yourVote(q), q.Proposal.String()})
 		}
 		p.table("There are no proposals. Open one with metastate propose open.",
 			[]string{"TITLE", "PHASE", "CLOSES", "YOUR VOTE", "PROPOSAL"}, rows)
@@ -115,17 +131,36 @@ func (a *app) proposeShowCommand() *cobra.Command {
 			p.text(q.Text)
 		}
 		p.line("")
-		p.fields(
+		pairs := []string{
 			"proposal", q.Proposal.String(), "by", q.Author.String(),
 			"method", q.Method, "class", q.Class, "effect", orDash(q.Act), "secret", yesNo(q.Secret), "phase", q.Phase,
 			"options", orDash(strings.Join(called(q.Options, q.Names), ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
-			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", orDash(called([]string{q.Voted}, q.Names)[0]),
-		)
+			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", yourVote(q),
+		}
+		p.fields(append(pairs, secrecyPairs(q.Secrecy)...)...)
 		showDebate(p, q)
-		if q.MayVote && q.Voted == "" {
+		switch x := q.Secrecy; {
+		case q.MayVote && x != nil && x.Unsent != "":
+			p.next("metastate vote cast %s --prepared", q.Proposal)
+		case q.MayVote && q.Voted == "" && (x == nil || !x.Cast):
 			p.next("metastate vote cast %s", q.Proposal)
 		}
 	})
+}
+
+// yourVote is one's own vote: of a secret one whether there is one.
+func yourVote(q node.Proposal) string {
+	switch x := q.Secrecy; {
+	case x == nil:
+		return orDash(called([]string{q.Voted}, q.Names)[0])
+	case x.Unsent != "" && x.Cast:
+		return "cast; another is prepared and NOT sent yet"
+	case x.Unsent != "":
+		return "prepared and NOT sent yet"
+	case x.Cast:
+		return "cast"
+	}
+	return orDash("")
 }
 
 // called puts names for those options that have one. Two of one name stay ids.

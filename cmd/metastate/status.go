@@ -138,6 +138,9 @@ func showStatus(p *page, v httpapi.StatusList) {
 		if s.Remedy != "" {
 			pairs = append(pairs, "what to do", s.Remedy)
 		}
+		for _, u := range s.Unsent {
+			pairs = append(pairs, "NOT sent yet", fmt.Sprintf("your ballot in %q, prepared with the code %s", u.Title, u.Code))
+		}
 		for _, r := range s.Lapsed {
 			what := "it was signed anew: " + r.Again.String()
 			if r.Again.IsZero() {

@@ -57,7 +57,10 @@ func calledBy(names map[string]string) func(string) string {
 // showTally prints how a vote stands.
 func showTally(p *page, t node.Tally) {
 	outcome := t.Outcome
-	if !t.Final {
+	switch {
+	case t.Secrecy != nil && t.Phase == "closed":
+		outcome = "none yet: the trustees open it"
+	case !t.Final:
 		outcome = "none yet: the vote is not closed by a checkpoint"
 	}
 	pairs := []string{"outcome", orDash(outcome)}
@@ -67,10 +70,11 @@ func showTally(p *page, t node.Tally) {
 	if len(t.Dropped) > 0 {
 		pairs = append(pairs, "dropped", strings.Join(called(t.Dropped, t.Names), ", "))
 	}
-	p.fields(append(pairs, "phase", t.Phase, "final", yesNo(t.Final),
+	pairs = append(pairs, "phase", t.Phase, "final", yesNo(t.Final),
 		"electorate", strconv.FormatUint(t.Electorate, 10),
 		"counted", strconv.FormatUint(t.Counted, 10), "refused", strconv.FormatUint(t.Refused, 10),
-	)...)
+	)
+	p.fields(append(pairs, secrecyPairs(t.Secrecy)...)...)
 	if len(t.Votes) > 0 {
 		p.line("")
 		showVotes(p, t.Options, t.Votes, t.Seats, calledBy(t.Names))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +17,8 @@ import (
 
 func (a *app) voteCommands() *cobra.Command {
 	return group("vote", "Vote, and check that a vote is counted",
-		a.voteCastCommand(), a.voteReceiptCommand(), a.voteCheckCommand(),
+		a.voteCastCommand(), a.votePrepareCommand(), a.voteChallengeCommand(), a.voteCheckOpeningCommand(),
+		a.voteReceiptCommand(), a.voteCheckCommand(),
 		a.voteDelegateCommand(), a.voteDelegationsCommand())
 }
 
@@ -26,7 +28,7 @@ func (a *app) voteCastCommand() *cobra.Command {
 		Long: "Cast a vote. The choice is one line: yes, a, or what the method takes. It is read from\n" +
 			"stdin with --choice-stdin, else asked for on a terminal. Arguments can be seen by\n" +
 			"others on the machine and stay in the shell's history: --choice is for open votes.\n" +
-			"Voting again replaces the vote.",
+			"Voting again replaces the vote; that you did can be seen, in a secret vote too.",
 		Args: arguments(1, 1),
 	}
 	var choice string
@@ -34,16 +36,22 @@ func (a *app) voteCastCommand() *cobra.Command {
 	c.Flags().StringVar(&choice, "choice", "", "the choice, in an open vote")
 	c.Flags().BoolVar(&fromStdin, "choice-stdin", false, "read the choice, one line, from stdin")
 	var reason, voter string
+	asPrepared := false
+	c.Flags().BoolVar(&asPrepared, "prepared", false, "cast the secret ballot that vote prepare made")
 	c.Flags().StringVar(&reason, "reason", "", "why, at most 1000 bytes; an objection needs it")
 	c.Flags().StringVar(&voter, "for", "", "as an officer, cast it for this member, who is told and can replace it")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("choice") && strings.TrimSpace(choice) == "" {
 			return usage(c, "--choice is empty")
 		}
-		return oneOf(c, "choice", "choice-stdin")
+		return cmp.Or(oneOf(c, "choice", "choice-stdin"), oneOf(c, "prepared", "choice"), oneOf(c, "prepared", "choice-stdin"),
+			oneOf(c, "prepared", "for"), oneOf(c, "prepared", "reason"))
 	}
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (r node.VoteReceipt, err error) {
 		in := n.In(a.opts.metastate)
+		if asPrepared {
+			return in.Cast(ctx, args[0], node.VoteRequest{Prepared: true})
+		}
 		if choice != "" {
 			if err := refuseOpenChoice(ctx, c, in, args[0]); err != nil {
 				return r, err
@@ -64,6 +72,9 @@ func (a *app) voteCastCommand() *cobra.Command {
 		p.line("Your vote is cast.")
 		if r.Sent == 0 && !r.Final {
 			p.line("No other node has it yet: keep this one running until another is connected.")
+		}
+		if r.Code != "" {
+			p.fields("ballot code", r.Code)
 		}
 		p.fields("receipt", r.Receipt, "final", yesNo(r.Final), "taken over by", node.Counted(r.Sent, "peer"),
 			"clerks who signed that they hold it", strconv.Itoa(r.Clerks))
@@ -125,13 +136,19 @@ func (a *app) voteReceiptCommand() *cobra.Command {
 }
 
 func (a *app) voteCheckCommand() *cobra.Command {
-	c := &cobra.Command{Use: "check RECEIPT", Short: "Say whether the vote of a receipt is held, and covered by a checkpoint", Args: arguments(1, 1)}
+	c := &cobra.Command{Use: "check CODE", Short: "Say whether the vote of a receipt, or of a ballot's code, is held, and covered by a checkpoint", Args: arguments(1, 1)}
 	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.VoteReceipt, error) {
 		return n.In(a.opts.metastate).CheckReceipt(ctx, args[0])
 	}, showReceipt)
 }
 
 func showReceipt(p *page, r node.VoteReceipt) {
+	if r.Unsent != "" {
+		p.line("Another ballot of yours is prepared and NOT sent yet: %s", r.Unsent)
+	}
+	if r.Code != "" {
+		p.fields("ballot code", r.Code)
+	}
 	p.fields("receipt", r.Receipt, "held", "yes", "covered by a checkpoint", yesNo(r.Covered))
 	if r.Checkpoint != nil {
 		p.fields("checkpoint", fmt.Sprintf("%d, %s", r.Checkpoint.Height, r.Checkpoint.ID))

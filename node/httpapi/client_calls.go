@@ -248,6 +248,27 @@ func (in Inside) Delegations(ctx context.Context) (node.DelegationList, error) {
 	return get[node.DelegationList](ctx, in, "/delegations")
 }
 
+// PrepareVote makes a secret ballot and does not send it.
+func (in Inside) PrepareVote(ctx context.Context, ref string, req node.VoteRequest) (node.PreparedBallot, error) {
+	return post[node.PreparedBallot](ctx, in.client, "/votes/prepare", about(in.ref, "proposal", ref), req)
+}
+
+// ChallengeVote returns the opening of the ballot that is prepared, which can't be
+// cast after that.
+func (in Inside) ChallengeVote(ctx context.Context, ref string) (node.BallotOpening, error) {
+	return call[node.BallotOpening](ctx, in.client, http.MethodPost, "/votes/challenge", about(in.ref, "proposal", ref), nil)
+}
+
+// CheckOpening tells what a challenged ballot says.
+func (in Inside) CheckOpening(ctx context.Context, o node.BallotOpening) (node.OpenedBallot, error) {
+	return post[node.OpenedBallot](ctx, in.client, "/votes/opening", about(in.ref), o)
+}
+
+// Trustee says what this persona does as a trustee.
+func (in Inside) Trustee(ctx context.Context) (node.TrusteeStatus, error) {
+	return get[node.TrusteeStatus](ctx, in, "/trustee")
+}
+
 // Receipt returns the receipt of one's own ballot.
 func (in Inside) Receipt(ctx context.Context, ref string) (node.VoteReceipt, error) {
 	return get[node.VoteReceipt](ctx, in, "/votes/receipt", "proposal", ref)

@@ -19,6 +19,10 @@ func (a *api) routeDecisions(mux *http.ServeMux) {
 	mux.Handle("POST /api/v1/delegations", inside(a, actTime, delegate))
 	mux.Handle("GET /api/v1/delegations", inside(a, queryTime, delegations))
 	mux.Handle("POST /api/v1/votes", inside(a, actTime, vote))
+	mux.Handle("POST /api/v1/votes/prepare", inside(a, actTime, prepareVote))
+	mux.Handle("POST /api/v1/votes/challenge", inside(a, actTime, challengeVote))
+	mux.Handle("POST /api/v1/votes/opening", inside(a, queryTime, checkOpening))
+	mux.Handle("GET /api/v1/trustee", inside(a, queryTime, trusteeStatus))
 	mux.Handle("GET /api/v1/votes/receipt", inside(a, queryTime, receipt))
 	mux.Handle("GET /api/v1/votes/check", inside(a, queryTime, checkReceipt))
 }
@@ -66,6 +70,30 @@ func vote(r *http.Request, c Community) (node.VoteReceipt, error) {
 		return node.VoteReceipt{}, err
 	}
 	return c.Cast(r.Context(), proposalRef(r), req)
+}
+
+func prepareVote(r *http.Request, c Community) (node.PreparedBallot, error) {
+	req, err := decode[node.VoteRequest](r)
+	if err != nil {
+		return node.PreparedBallot{}, err
+	}
+	return c.PrepareVote(r.Context(), proposalRef(r), req)
+}
+
+func challengeVote(r *http.Request, c Community) (node.BallotOpening, error) {
+	return c.ChallengeVote(r.Context(), proposalRef(r))
+}
+
+func checkOpening(r *http.Request, c Community) (node.OpenedBallot, error) {
+	o, err := decode[node.BallotOpening](r)
+	if err != nil {
+		return node.OpenedBallot{}, err
+	}
+	return c.CheckOpening(r.Context(), o)
+}
+
+func trusteeStatus(_ *http.Request, c Community) (node.TrusteeStatus, error) {
+	return c.TrusteeStatus()
 }
 
 func revise(r *http.Request, c Community) (node.RecordRef, error) {

@@ -3,34 +3,40 @@ package decision
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
 	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 )
 
-// holders are who can be trustees: the holders of the office, by rising persona,
-// and the id of the committee that they are. They are found once in a step.
-func (f *fold) holders() (personas []protocol.ID, id protocol.ID) {
-	if f.trustees != nil {
-		return f.trustees, f.trusteesID
-	}
+// Trustees are who would hold the key of a secret vote that is proposed now: the
+// holders of the office who have a voice, by rising persona, and the id of the
+// committee that they are. Of fewer or more than 4, 7, 10, … 31 there is none.
+func Trustees(s roll.State) (personas []protocol.ID, id protocol.ID) {
 	type holder struct {
 		Persona protocol.ID `cbor:"p"`
 		Record  protocol.ID `cbor:"r"`
 	}
 	var list []holder
-	f.trustees = []protocol.ID{}
-	for m := range f.BaseRoll.Base.Members() {
+	for m := range s.Members() {
 		for _, h := range m.Offices() {
 			if h.Office == charter.OfficeTrustee && !h.Over && m.Voice() {
 				list = append(list, holder{m.Persona, h.Record})
-				f.trustees = append(f.trustees, m.Persona)
+				personas = append(personas, m.Persona)
 			}
 		}
 	}
-	f.trusteesID = protocol.Sum(append([]byte("metastate/committee/1"), dagcbor.Encode(list)...))
+	return personas, protocol.Sum(append([]byte("metastate/committee/1"), dagcbor.Encode(list)...))
+}
+
+// holders are the trustees in the base. They are found once in a step.
+func (f *fold) holders() (personas []protocol.ID, id protocol.ID) {
+	if f.trusteesID.IsZero() {
+		f.trustees, f.trusteesID = Trustees(f.BaseRoll.Base)
+	}
 	return f.trustees, f.trusteesID
 }
 
@@ -79,6 +85,17 @@ func (s State) putCommittee(c *committee.Committee) State {
 func (s State) Committee(id protocol.ID) *committee.Committee {
 	c, _ := s.committees.Get(id)
 	return c
+}
+
+// Committees are all that were called, in order of their ids.
+func (s State) Committees() iter.Seq[*committee.Committee] {
+	return func(yield func(*committee.Committee) bool) {
+		for _, c := range s.committees.All() {
+			if !yield(c) {
+				return
+			}
+		}
+	}
 }
 
 // trustee judges what a trustee says while the key is made.
