@@ -100,7 +100,7 @@ func (c *Community) castPrepared(ctx context.Context, p *decision.Poll) (VoteRec
 	defer x.erase()
 	return c.sendSecret(ctx, p, func(seq uint64) ([]byte, error) {
 		if seq != x.Seq {
-			return nil, refuse("you have voted since that ballot was prepared, and it counts in its place only", "metastate vote prepare "+p.Proposal.String())
+			return nil, refuse("you have voted, or written on the proposal, since that ballot was prepared: it counts in its own place only", "metastate vote prepare "+p.Proposal.String())
 		}
 		return x.Ballot, nil
 	})
