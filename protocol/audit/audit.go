@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/bundle"
@@ -134,6 +135,12 @@ func pass(name, format string, args ...any) Step {
 func fail(name string, record protocol.ID, format string, args ...any) Step {
 	return Step{Name: name, Detail: fmt.Sprintf(format, args...), Record: record}
 }
+
+// prefixes are what errors of other packages begin with, for programmers.
+var prefixes = regexp.MustCompile(`^(?:(?:certificate|charter|checkpoint|committee|dagcbor|decision|keygen|protocol|secret|state): )+(?:[a-z]+ing [a-z ]+: )?(?:height [0-9]+: )?`)
+
+// because is an error in words for people.
+func because(err error) string { return prefixes.ReplaceAllString(err.Error(), "") }
 
 func number(n uint64, what string) string {
 	if n == 1 {

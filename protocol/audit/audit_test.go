@@ -4,7 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/audit"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/roll"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
 
 func names(r audit.Report) (out []string) {
@@ -46,5 +50,35 @@ func TestSecretVote(t *testing.T) {
 	}
 	if r.Result.ID() != town.poll(id).Result.ID() || r.Refused["ballot/proof"] != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Votes that members gave to others, and ballots that an officer cast for them,
+// are counted anew as they were.
+func TestGivenAndAssisted(t *testing.T) {
+	c := statetest.Charter(t)
+	c.Delegation.Cap, c.Assist.Office, c.Assist.Cap = 3, "registrar", 2
+	town := newTownUnder(t, c)
+	town.do(town.w.Record("alice", protocol.Appoint, roll.AppointBody{Office: "registrar", Personas: []protocol.ID{town.w.Persona("frank")}}, statetest.How{}))
+	id := town.ask(decision.ProposeBody{Method: "yes-no", Voting: 1000})
+	give := func(from, to string) *protocol.Record {
+		return town.w.Record(from, protocol.Delegate, decision.DelegateBody{To: town.w.Persona(to)}, statetest.How{})
+	}
+	town.do(give("dana", "carol"), give("carol", "alice"), give("eve", "bob"))
+	help := func(seq uint64, voter, choice string) *protocol.Record {
+		return town.w.Bulk("frank", protocol.Ballot, id, decision.BallotBody{Choice: choice, For: town.w.Persona(voter)}, statetest.How{Seq: seq})
+	}
+	town.do(town.w.Ballot("alice", id, "no", statetest.How{}), help(0, "bob", "yes"), help(1, "eve", "yes"))
+	town.do(town.w.Ballot("eve", id, "no", statetest.How{}))
+	town.after(1000)
+	town.do()
+	want := town.poll(id).Result
+	if want.Carried == 0 || want.Assisted == 0 {
+		t.Fatalf("nothing is given, or nobody assisted: %+v", want)
+	}
+	r := must(t, town.bundle(), id)
+	if !r.Pass() || r.Result.ID() != want.ID() || r.Result.Carried != want.Carried {
+		show(t, r)
+		t.Errorf("%+v", r.Result)
 	}
 }

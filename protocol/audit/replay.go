@@ -133,7 +133,7 @@ func (r *replay) flush() {
 		case errors.Is(errs[i], protocol.ErrBadSignature):
 			r.blame(fault{detail: fmt.Sprintf("A signature of record %s does not hold.", id), record: id})
 		case errs[i] != nil:
-			r.blame(fault{detail: fmt.Sprintf("Record %s is none: %v.", id, errs[i]), record: id})
+			r.blame(fault{detail: fmt.Sprintf("Record %s is none: %s.", id, because(errs[i])), record: id})
 		case id != r.metastate && rec.Header().Metastate != r.metastate:
 			r.blame(fault{detail: fmt.Sprintf("Record %s is of another metastate.", id), record: id})
 		default:
@@ -151,7 +151,7 @@ func (r *replay) settle() {
 		tip, err := checkpoint.Begin(genesis)
 		if err != nil {
 			r.stuck = true
-			r.blame(fault{detail: fmt.Sprintf("The genesis founds nothing: %v.", err), record: genesis.ID()})
+			r.blame(fault{detail: fmt.Sprintf("The genesis founds nothing: %s.", because(err)), record: genesis.ID()})
 		}
 		r.tip, r.begun = tip, true
 	}
@@ -181,7 +181,7 @@ func (r *replay) load() bool {
 	}
 	if err != nil {
 		r.stuck = true
-		r.blame(fault{detail: fmt.Sprintf("The certificate of checkpoint %d is none: %v.", height, err), offset: &item.Offset})
+		r.blame(fault{detail: fmt.Sprintf("The certificate of checkpoint %d is none: %s.", height, because(err)), offset: &item.Offset})
 		return false
 	}
 	r.next = c
@@ -238,7 +238,7 @@ func (r *replay) apply(c *claim) {
 	}
 	if _, err := c.cert.Verify(r.metastate, by); err != nil {
 		r.stuck = true
-		r.blame(fault{detail: fmt.Sprintf("The certificate of checkpoint %d does not hold: %v.", c.value.Height, err), record: c.cert.ID()})
+		r.blame(fault{detail: fmt.Sprintf("The certificate of checkpoint %d does not hold: %s.", c.value.Height, because(err)), record: c.cert.ID()})
 		return
 	}
 	if wrong != nil {
@@ -291,7 +291,7 @@ func (r *replay) differ(c *claim, mine checkpoint.Next, records []*protocol.Reco
 			return
 		}
 	}
-	what := wrong.Error()
+	what := because(wrong)
 	if errors.Is(wrong, checkpoint.ErrStateRoot) {
 		what = "the state root that a quorum signed is not what the records lead to"
 	}
@@ -313,7 +313,14 @@ func (r *replay) end() {
 			detail: fmt.Sprintf("Checkpoint %d covers record %s, which the file lacks.", n.value.Height, n.ids[n.there]), record: n.ids[n.there],
 		})
 	case len(r.certs) > 0:
-		r.blame(fault{detail: fmt.Sprintf("The file lacks the certificate of checkpoint %d.", r.tip.Ref().Height+1)})
+		f := fault{detail: fmt.Sprintf("The file lacks the certificate of checkpoint %d.", r.tip.Ref().Height+1)}
+		lowest := r.certs[slices.Min(slices.Collect(maps.Keys(r.certs)))]
+		if c, err := parseClaim(lowest); err == nil {
+			f.record = c.value.Prev
+		} else {
+			f.offset = &lowest.Offset
+		}
+		r.blame(f)
 	}
 	r.missing()
 	for id, rec := range r.held {

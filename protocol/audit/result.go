@@ -32,7 +32,7 @@ func (t *trail) openResult() (Step, *decision.Result) {
 	c := t.closing
 	own, err := t.mine().Count(decision.Rule(c.class), c.poll.Result.Given())
 	if err != nil {
-		return fail(Result, t.proposal, "The ballots can't be counted: %v.", err), nil
+		return fail(Result, t.proposal, "The ballots can't be counted: %s.", because(err)), nil
 	}
 	own.Height = c.ref.Height
 	if own.Counted+own.Carried > t.poll.Electorate {
@@ -71,11 +71,11 @@ func (t *trail) secretResult() (Step, *decision.Result) {
 	for _, some := range [][]*secret.Share{t.shares[:k], t.shares[len(t.shares)-k:]} {
 		opened, err := t.election.Result(sealed, some)
 		if err != nil {
-			return fail(Result, t.proposal, "The shares do not open the sum: %v.", err), nil
+			return fail(Result, t.proposal, "The shares do not open the sum: %s.", because(err)), nil
 		}
 		r, err := t.mine().CountSum(decision.Rule(t.reveal), opened)
 		if err != nil {
-			return fail(Result, t.proposal, "What the sum says can't be counted: %v.", err), nil
+			return fail(Result, t.proposal, "What the sum says can't be counted: %s.", because(err)), nil
 		}
 		results = append(results, r)
 	}

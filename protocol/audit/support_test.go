@@ -158,9 +158,16 @@ func (t *town) bundle() []byte {
 	return b
 }
 
-// pack makes a bundle that is sound as a file, whatever its parts are.
+// pack makes a bundle that is sound as a file, whatever its parts are. Certificates
+// that are nil are left out.
 func pack(metastate protocol.ID, certs, records [][]byte) ([]byte, error) {
 	var ids []protocol.ID
+	present := 0
+	for _, b := range certs {
+		if b != nil {
+			present++
+		}
+	}
 	for _, inner := range records {
 		payload, _, err := protocol.SplitInner(inner)
 		if err != nil {
@@ -170,12 +177,15 @@ func pack(metastate protocol.ID, certs, records [][]byte) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	w, err := bundle.NewWriter(&out, bundle.Manifest{
-		Metastate: metastate, Records: uint64(len(records)), Certificates: uint64(len(certs)), Digest: bundle.Digest(slices.Values(ids)),
+		Metastate: metastate, Records: uint64(len(records)), Certificates: uint64(present), Digest: bundle.Digest(slices.Values(ids)),
 	})
 	if err != nil {
 		return nil, err
 	}
 	for i, b := range certs {
+		if b == nil {
+			continue
+		}
 		if err := w.Certificate(uint64(i+1), b); err != nil {
 			return nil, err
 		}

@@ -211,6 +211,31 @@ func TestStrangersSign(t *testing.T) {
 	}
 }
 
+// A checkpoint that is left out is named by the one after it; at the end a history
+// may break off.
+func TestCheckpointLeftOut(t *testing.T) {
+	town, id := openVote(t)
+	_, records := town.parts()
+	for i := range town.certs {
+		certs, _ := town.parts()
+		certs[i] = nil
+		file, err := pack(town.w.Genesis.ID(), certs, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == len(certs)-1 {
+			if r := must(t, file, id); !r.Pass() || r.Checkpoint.Height != uint64(i) {
+				t.Error("a history that ends earlier does not pass")
+			}
+			continue
+		}
+		r := named(t, "a checkpoint left out", file, id)
+		if want := mustParse(t, town.certs[i].cert).ID(); r.Fault().Record != want {
+			t.Errorf("checkpoint %d: %+v", i+1, r.Fault())
+		}
+	}
+}
+
 // A complaint strikes a bad deal out, and the audit finds so from the messages; an
 // absent trustee is no fault.
 func TestComplaint(t *testing.T) {

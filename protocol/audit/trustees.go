@@ -44,7 +44,7 @@ func (t *trail) keys() Step {
 	}
 	for _, stage := range []committee.Stage{committee.Announce, committee.Commit, committee.Deal, committee.Complain} {
 		if id, err := m.take(t.said[c.ID], stage); err != nil {
-			return fail(Keys, id, "Message %s of a trustee (stage %s) does not hold: %v.", id, stage, err)
+			return fail(Keys, id, "Message %s of a trustee (stage %s) does not hold: %s.", id, stage, because(err))
 		}
 	}
 	var good []*keygen.Deal
@@ -55,10 +55,10 @@ func (t *trail) keys() Step {
 	}
 	keys, err := keygen.NewKeys(m.roster, good)
 	if err != nil {
-		return fail(Keys, c.ID, "The trustees' messages make no key: %v.", err)
+		return fail(Keys, c.ID, "The trustees' messages make no key: %s.", because(err))
 	}
 	if err := t.elect(p, keys); err != nil {
-		return fail(Keys, t.proposal, "The vote can't be held by these keys: %v.", err)
+		return fail(Keys, t.proposal, "The vote can't be held by these keys: %s.", because(err))
 	}
 	if t.election.ID() != p.Secret.Election().ID() {
 		t.election = nil
@@ -194,7 +194,7 @@ func (t *trail) aggregate() Step {
 		}
 		if err != nil {
 			id := t.votes[i].record.ID()
-			return fail(Aggregate, id, "Ballot %s can't be summed up: %v.", id, err)
+			return fail(Aggregate, id, "Ballot %s can't be summed up: %s.", id, because(err))
 		}
 	}
 	if d := sum.Digest(); t.closing.has && protocol.ID(d) != t.closing.claimed.Result {
@@ -233,11 +233,11 @@ func (t *trail) opened() Step {
 		share, err := t.election.VerifyShare(n, sealed, o.share)
 		switch {
 		case err != nil && o.verdict.Stands:
-			return fail(Shares, id, "Share %s of trustee %d (%s) was taken, and does not hold: %v.", id, n, o.record.Author(), err)
+			return fail(Shares, id, "Share %s of trustee %d (%s) was taken, and does not hold: %s.", id, n, o.record.Author(), because(err))
 		case err == nil && !o.verdict.Stands:
 			return fail(Shares, id, "Share %s of trustee %d (%s) was refused, and holds.", id, n, o.record.Author())
 		case err != nil:
-			wrong = append(wrong, fmt.Sprintf("trustee %d (persona %s, record %s)", n, o.record.Author(), id))
+			wrong = append(wrong, fmt.Sprintf("trustee %d, %q (persona %s, record %s)", n, t.opening.Roll().Member(o.record.Author()).Name, o.record.Author(), id))
 		case !given[n]:
 			given[n] = true
 			t.shares = append(t.shares, share)
