@@ -328,7 +328,7 @@ func (c *Community) book() *ledger {
 func listenAgain[P interface{ Addrs() []string }](c *Community, key string, base []string, open func(listen []string) (P, error)) (P, error) {
 	ports := c.ports(key)
 	p, err := open(samePorts(base, ports))
-	if err != nil && len(ports) > 0 {
+	if err != nil { // the port is another's now, or became so between being drawn and used
 		p, err = open(base)
 	}
 	if err != nil && c.net.cfg.Profile == ProfileRelay && !slices.Equal(base, c.net.cfg.Listen) {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/identity/vault"
@@ -49,7 +48,7 @@ func mustOpen(t testing.TB, cfg Config) *Node {
 // await waits for a condition on a community, looked at after every change.
 func await(t testing.TB, c *Community, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), inVain)
 	defer cancel()
 	for changed := c.Changed(); !ok(); changed = c.Changed() {
 		select {

@@ -42,7 +42,7 @@ func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(time.Minute); !ok(); {
+	for late := time.After(inVain); !ok(); {
 		select {
 		case <-tick.C:
 		case <-late:

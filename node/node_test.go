@@ -29,7 +29,7 @@ func open(t *testing.T) *node.Node {
 // until waits for a condition on a community, checked at every change.
 func until(t *testing.T, c *node.Community, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
 		changed := c.Changed()

@@ -22,10 +22,15 @@ func drowsy(dir string) Config {
 	return cfg
 }
 
+// inVain is how long tests wait for what comes in a second. A new member that could
+// meet nobody at first knocks after 5, 15, 35 and 75 s, and on a machine that is
+// busy with other tests as well it may need some of these.
+const inVain = 3 * time.Minute
+
 // eventually waits until something holds that announces no change.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(inVain)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
