@@ -1,83 +1,131 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
 
 	"github.com/metastate-p2p/metastate/protocol"
-	"github.com/metastate-p2p/metastate/protocol/certificate"
-	"github.com/metastate-p2p/metastate/protocol/checkpoint"
-	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/audit"
+	"github.com/metastate-p2p/metastate/protocol/bundle"
+	"github.com/metastate-p2p/metastate/protocol/dagcbor"
 )
 
-// audit recomputes the election from bytes, as somebody does who trusts nobody:
-// each record is parsed and its signatures verified, each ballot's proof verified,
-// each certificate verified under the clerks of its height, each state recomputed;
-// with the last of them the sum is opened again from the trustees' shares.
+// audit writes the whole history as a file, and has it audited by somebody who has
+// nothing else; then by somebody whom a file is given in which one bit of a ballot
+// is another.
 func (t *story) audit() error {
-	records, ballots, result, err := t.recompute()
+	file, err := t.file()
 	if err != nil {
 		return err
 	}
-	if result == nil || result.ID() != t.result.ID() {
-		return fmt.Errorf("from bytes alone the result is another one")
+	if t.history != "" {
+		if err := os.WriteFile(t.history, file, 0o666); err != nil {
+			return err
+		}
+		t.say("The history is in %s: metastate audit %s", t.history, t.history)
 	}
-	t.say("PASS: who begins with bytes alone verifies %d records, %d certificates and %d ballots, opens the same sum, and comes to the same seats.", records, len(t.chain), ballots)
+	report, err := t.auditFile(file)
+	if err != nil {
+		return err
+	}
+	for _, s := range report.Steps {
+		verdict := "PASS"
+		if !s.Pass {
+			verdict = "FAIL"
+		}
+		t.say("%s  %-9s  %s", verdict, s.Name, s.Detail)
+	}
+	if !report.Pass() {
+		return fmt.Errorf("the audit fails at %s", report.Fault().Name)
+	}
+	if report.Result.ID() != t.result.ID() {
+		return errors.New("the audit comes to another result")
+	}
+	return t.tampered(file)
+}
+
+// tampered audits a file in which a bit of a ballot is another.
+func (t *story) tampered(file []byte) error {
+	var id protocol.ID
+	for _, p := range t.people {
+		if ballot, ok := t.expected[p.id]; ok {
+			id = ballot
+			break
+		}
+	}
+	payload := t.records[id].Payload()
+	at := bytes.Index(file, payload)
+	if at < 0 {
+		return errors.New("a ballot is not in the history")
+	}
+	other := slices.Clone(file)
+	other[at+len(payload)/2] ^= 1
+	report, err := t.auditFile(other)
+	if err != nil {
+		return err
+	}
+	if f := report.Fault(); f == nil || f.Record != id {
+		return fmt.Errorf("a ballot was changed, and the audit says %+v", f)
+	}
+	t.say("With one bit of one ballot changed the audit fails, and names the ballot.")
 	return nil
 }
 
-// recompute answers with how many records and secret ballots it verified, and the
-// result.
-func (t *story) recompute() (records, ballots int, result *decision.Result, err error) {
-	genesis, err := protocol.Parse(t.genesis.Inner())
+func (t *story) auditFile(file []byte) (audit.Report, error) {
+	src, err := bundle.NewReader(bytes.NewReader(file))
 	if err != nil {
-		return 0, 0, nil, err
+		return audit.Report{}, err
 	}
-	tip, err := checkpoint.Begin(genesis)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	for _, f := range t.chain {
-		v, recs, err := t.fresh(f, tip)
-		if err != nil {
-			return records, ballots, nil, err
-		}
-		var cast []*protocol.Record
-		for _, r := range recs {
-			if r.Kind() == protocol.Ballot {
-				cast = append(cast, r)
-			}
-		}
-		if p := tip.State().Decisions().Poll(t.poll); len(cast) > 0 {
-			if bad := prove(p, cast); bad > 0 {
-				return records, ballots, nil, fmt.Errorf("%d ballots do not hold", bad)
-			}
-		}
-		next, err := tip.Apply(v, recs)
-		if err != nil {
-			return records, ballots, nil, err
-		}
-		tip, records, ballots = next.Tip, records+len(recs), ballots+len(cast)
-	}
-	if got, want := tip.State().Root(), t.clerks[0].at.tip.State().Root(); got != want {
-		return records, ballots, nil, fmt.Errorf("from bytes alone the state root is %x, the clerks have %x", got, want)
-	}
-	return records, ballots, tip.State().Decisions().Poll(t.poll).Result, nil
+	return audit.Run(src, audit.Config{Metastate: t.genesis.ID(), Proposal: t.poll, Each: each})
 }
 
-// fresh is what a checkpoint certifies, and its records, parsed from their bytes.
-func (t *story) fresh(f *final, before checkpoint.Tip) (v certificate.Value, recs []*protocol.Record, err error) {
-	if v, err = f.cert.Verify(t.genesis.ID(), before.Signers()); err != nil {
-		return v, nil, err
+// file is the history from the genesis on: all certificates, then all records in
+// the order in which they became final.
+func (t *story) file() ([]byte, error) {
+	var ids []protocol.ID
+	for _, f := range t.chain {
+		ids = append(ids, f.covers...)
 	}
-	var inners [][]byte
-	for _, id := range f.covers {
-		inners = append(inners, t.records[id].Inner())
+	var out bytes.Buffer
+	w, err := bundle.NewWriter(&out, bundle.Manifest{
+		Metastate: t.genesis.ID(), Records: uint64(len(ids)), Certificates: uint64(len(t.chain)), Digest: bundle.Digest(slices.Values(ids)),
+	})
+	if err != nil {
+		return nil, err
 	}
-	recs, errs := protocol.ParseBatch(nil, inners)
-	for _, err := range errs {
-		if err != nil {
-			return v, nil, err
+	for i, f := range t.chain {
+		b := dagcbor.Encode(struct { // SPEC §9.2
+			Certificate []byte   `cbor:"certificate"`
+			Chunks      [][]byte `cbor:"chunks"`
+		}{f.cert.Encode(), f.chunks})
+		if err := w.Certificate(uint64(i+1), b); err != nil {
+			return nil, err
 		}
 	}
-	return v, recs, nil
+	for _, id := range ids {
+		if err := w.Record(t.records[id].Inner()); err != nil {
+			return nil, err
+		}
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}
+
+// each does n things on all processors.
+func each(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	workers := runtime.NumCPU()
+	for at := range workers {
+		wg.Go(func() {
+			for i := at; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }

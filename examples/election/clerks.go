@@ -189,7 +189,7 @@ func (m *meeting) carryOut(c *clerk, out checkpoint.Output) {
 	case checkpoint.Broadcast:
 		for _, to := range m.clerks {
 			if to != c {
-				m.inbox = append(m.inbox, delivery{to, checkpoint.Received{Message: out.Message}})
+				m.inbox = append(m.inbox, delivery{to, checkpoint.Received(out)})
 			}
 		}
 	case checkpoint.NeedValue:

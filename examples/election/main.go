@@ -5,7 +5,8 @@
 // the voters invented; the lists' shares are those of 2024.
 //
 //	go run ./examples/election
-//	go run ./examples/election -voters 600 -complaint
+//	go run ./examples/election -voters 600 -complaint -history election.car
+//	metastate audit election.car
 //
 // What runs is the pure core: records signed by each voter's own key, the rules of
 // what a node takes in, the function that makes the next state, the agreement of
@@ -27,7 +28,8 @@ import (
 type settings struct {
 	voters    int
 	seed      uint64
-	complaint bool // one trustee complains of a deal that is good
+	complaint bool   // one trustee complains of a deal that is good
+	history   string // a file for the whole history
 }
 
 func main() {
@@ -35,6 +37,7 @@ func main() {
 	flag.IntVar(&s.voters, "voters", 5000, "how many voters, 200 to 10000")
 	flag.Uint64Var(&s.seed, "seed", 1, "what people do, and their keys")
 	flag.BoolVar(&s.complaint, "complaint", false, "the trustee who lies also complains of a deal that is good")
+	flag.StringVar(&s.history, "history", "", "write the whole history to this file, for metastate audit")
 	flag.Parse()
 	if err := run(os.Stdout, s); err != nil {
 		fmt.Fprintln(os.Stderr, "election:", err)

@@ -25,7 +25,7 @@ func TestStory(t *testing.T) {
 	first := tell(t, s)
 	for _, want := range []string{
 		"300 voters", "closes the vote", "can close nothing alone", "ballot/not-open", "are away, from now to the end",
-		"Dishonest: trustee", "open/bad-share", "80 seats. The sums are equal", "PASS: who begins with bytes alone",
+		"Dishonest: trustee", "open/bad-share", "80 seats. The sums are equal", "PASS  shares", "PASS  result", "names the ballot",
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("nothing tells of %q:\n%s", want, first)

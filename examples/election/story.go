@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -233,19 +231,12 @@ type intent struct {
 
 // cast makes ballots on all processors, as voters do on theirs.
 func (t *story) cast(list []intent) ([]*protocol.Record, error) {
-	out, workers := make([]*protocol.Record, len(list)), runtime.NumCPU()
-	errs := make([]error, workers)
+	out, errs := make([]*protocol.Record, len(list)), make([]error, len(list))
 	p := t.state()
-	var wg sync.WaitGroup
-	for at := range workers {
-		wg.Go(func() {
-			for i := at; i < len(list) && errs[at] == nil; i += workers {
-				x := list[i]
-				out[i], errs[at] = t.people[x.person].ballot(p, x.person, x.option, x.seq)
-			}
-		})
-	}
-	wg.Wait()
+	each(len(list), func(i int) {
+		x := list[i]
+		out[i], errs[i] = t.people[x.person].ballot(p, x.person, x.option, x.seq)
+	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

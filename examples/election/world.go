@@ -4,8 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
+	"sync/atomic"
 
 	"github.com/metastate-p2p/metastate/identity"
 	"github.com/metastate-p2p/metastate/protocol"
@@ -34,6 +33,7 @@ type world struct {
 type final struct {
 	tip     checkpoint.Tip
 	covers  []protocol.ID
+	chunks  [][]byte // that its value names
 	verdict map[protocol.ID]protocol.Verdict
 	cert    certificate.Certificate
 }
@@ -71,7 +71,7 @@ func (w *world) compute(before *final, value []byte) *final {
 	if err != nil {
 		return nil
 	}
-	f := &final{tip: next.Tip, covers: ids, verdict: map[protocol.ID]protocol.Verdict{}}
+	f := &final{tip: next.Tip, covers: ids, chunks: append([][]byte{}, next.Chunks...), verdict: map[protocol.ID]protocol.Verdict{}}
 	for _, v := range next.Verdicts {
 		f.verdict[v.Record] = v
 	}
@@ -111,21 +111,12 @@ func (w *world) certified(f *final, cert certificate.Certificate) error {
 
 // prove checks the proofs of secret ballots on all processors, as nodes do when
 // they arrive. What is found is remembered with the record.
-func prove(p *decision.Poll, ballots []*protocol.Record) (bad int) {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	workers := runtime.NumCPU()
-	for at := range workers {
-		wg.Go(func() {
-			for i := at; i < len(ballots); i += workers {
-				if !p.CheckBallot(ballots[i]) {
-					mu.Lock()
-					bad++
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return bad
+func prove(p *decision.Poll, ballots []*protocol.Record) int {
+	var n atomic.Int64
+	each(len(ballots), func(i int) {
+		if !p.CheckBallot(ballots[i]) {
+			n.Add(1)
+		}
+	})
+	return int(n.Load())
 }
