@@ -56,7 +56,7 @@ func duties(s *state.State, persona protocol.ID, device identity.PublicKey) (lis
 		case committee.Deal:
 			asked = t.Commitment != nil && t.Deal == nil
 		case committee.Confirm:
-			asked = t.Announcement != nil && !t.Confirmed && t.Guilty.IsZero()
+			asked = t.Announcement != nil && !t.Confirmed
 		case committee.Ready:
 			if t.Announcement != nil {
 				mine[c.ID] = duty{committee: c, number: n}
@@ -116,10 +116,14 @@ func (l *ledger) trusteeDuties(persona protocol.ID) (list []duty, written []*pro
 func (c *Community) serveAsTrustee(ctx context.Context, l *ledger) {
 	t := time.NewTicker(bookEvery) // for what failed
 	defer t.Stop()
+	var tidied protocol.ID
 	for {
 		changed := c.Changed()
 		c.trusteeTurn(l)
-		c.tidyVotes(l)
+		if tip := l.currentTip().Ref().ID; tip != tidied {
+			c.tidyVotes(l)
+			tidied = tip
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -143,10 +143,13 @@ func (k *trusteeSecret) judges(x duty, t *keygen.Trustee) (list []decision.Trust
 		}
 		list = append(list, decision.TrusteeBody{Committee: x.committee.ID, Stage: committee.Complain, Message: c.Bytes()})
 	}
-	if len(list) == 0 {
-		list = []decision.TrusteeBody{{Committee: x.committee.ID, Stage: committee.Confirm}}
+	if len(list) > 0 {
+		if !x.committee.Trustees[x.number-1].Guilty.IsZero() {
+			return nil, errors.New("node: a complaint of this trustee was found false: its secret is not the one it announced")
+		}
+		return list, nil
 	}
-	return list, nil
+	return []decision.TrusteeBody{{Committee: x.committee.ID, Stage: committee.Confirm}}, nil
 }
 
 // share is this trustee's share of a sealed sum.

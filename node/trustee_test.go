@@ -13,6 +13,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
+	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
 // A council is a town of six, the first of whom is its clerk and the next four its
@@ -94,6 +95,12 @@ func (h *home) stage(id protocol.ID) committee.Stage {
 	return ""
 }
 
+// earlier are the stages up to one.
+func earlier(stage committee.Stage) []committee.Stage {
+	all := []committee.Stage{"", committee.Announce, committee.Commit, committee.Deal}
+	return all[:slices.Index(all, stage)+1]
+}
+
 // said is what a home's device wrote as a trustee, by what it is.
 func (h *home) said(as *home) map[string]int {
 	out := map[string]int{}
@@ -141,8 +148,10 @@ func TestTrusteesOpenAVote(t *testing.T) {
 		if _, err := asker.Vote(w.ctx, id.String(), "red"); AsError(err).Exit != ExitRefused {
 			t.Error("voted before there is a key:", err)
 		}
-		w.waits("first stage over", w.homes[1:2], func(h *home) bool { return h.stage(id) != committee.Announce })
-		w.restarts(1)
+		for i, after := range []committee.Stage{committee.Announce, committee.Commit, committee.Deal} {
+			w.waits("the stage is over", w.homes[i+1:i+2], func(h *home) bool { return !slices.Contains(earlier(after), h.stage(id)) })
+			w.restarts(i + 1)
+		}
 		w.waits("it opens", w.there(), func(h *home) bool { p := h.poll(id); return p != nil && p.Phase == decision.Voting })
 		for i, choice := range map[int]string{0: "red", 1: "green", 2: "blue", 3: "blue"} {
 			if r, err := w.homes[i].community().Vote(w.ctx, id.String(), choice); err != nil || r.Code == "" {
@@ -312,4 +321,88 @@ func TestTrusteeOfAnotherBranch(t *testing.T) {
 			t.Errorf("%d acknowledged it; who did on another branch wrote %v", len(acks(w.homes[0])), said)
 		}
 	})
+}
+
+// A trustee whose deal has a bad share for another is found out: the other's node
+// complains, the deal is struck out, and the key is made without it. The dealer's
+// node goes on.
+func TestTrusteeDealsBadly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCouncil(t)
+		defer w.end()
+		w.waits("all know the trustees", w.there(), func(h *home) bool {
+			list, _ := decision.Trustees(h.community().Snapshot().Final.Roll())
+			return len(list) == 4
+		})
+		ref, err := w.homes[0].community().Propose(w.ctx, ProposeRequest{Title: "Shall we?", ClosesIn: time.Hour, Secret: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, bad := ref.Proposal, w.homes[3]
+		w.waits("they commit", []*home{bad}, func(h *home) bool { return h.stage(id) == committee.Commit })
+		c, l := bad.community(), bad.community().ledger
+		c.trusteeTurn(l)
+		w.work[3]()
+		w.waits("they deal", []*home{bad}, func(h *home) bool { return h.stage(id) == committee.Deal })
+		k := l.currentTip().State().Decisions().Committee(bad.poll(id).Secret.Committee)
+		x := duty{committee: k, number: k.Number(c.Persona()), stage: k.Stage}
+		mine, err := l.trusteeSecret(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		says, err := mine.says(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		victim := k.Number(w.homes[1].community().Persona())
+		message := says[0].Message // the boxes are 48 bytes each, after a point of 32
+		message[strings.Index(string(message), "shares")+len("shares")+3+80*(victim-1)+40] ^= 1
+		if err := c.writeAsTrustee(l, protocol.Trustee, says[0], func(*state.State) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		w.works(3)
+		w.waits("the key is made", w.there(), func(h *home) bool { return h.stage(id) == committee.Ready })
+		k = w.homes[0].community().Snapshot().Final.Decisions().Committee(k.ID)
+		if dealer := k.Trustees[x.number-1]; !dealer.Bad || dealer.Guilty.IsZero() || k.Trustees[victim-1].Guilty != (protocol.ID{}) {
+			t.Errorf("%+v", k.Trustees)
+		}
+		if said := w.homes[0].said(w.homes[1]); said["complain"] != 1 || said["confirm"] != 1 {
+			t.Errorf("the victim wrote %v", said)
+		}
+	})
+}
+
+// Trustees' nodes that are at rest are woken by what is asked of them, and the vote
+// is opened while nobody looks.
+func TestTrusteesAtRest(t *testing.T) {
+	anna := mustOpen(t, drowsy(newFolder(t)))
+	x := mustFound(t, anna, "Xylophones", "")
+	all := []*Community{x}
+	for range 3 {
+		all = append(all, mustJoin(t, mustOpen(t, drowsy(newFolder(t))), x, ""))
+	}
+	var trustees []protocol.ID
+	for _, c := range all {
+		trustees = append(trustees, c.Persona())
+	}
+	if _, err := x.Appoint(t.Context(), "trustee", trustees); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "they are in office", func() bool { s, err := all[3].TrusteeStatus(); return err == nil && s.Office && s.Trustees == 4 })
+	asleep := func(list []*Community) func() bool {
+		return func() bool { return !slices.ContainsFunc(list, func(c *Community) bool { return !c.sleeps() }) }
+	}
+	eventually(t, "all are at rest", asleep(all))
+	ref, err := all[1].Propose(t.Context(), ProposeRequest{Title: "Wake up", ClosesIn: 4 * time.Second, Secret: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		eventually(t, "everybody votes", func() bool { _, err := c.Vote(t.Context(), ref.Proposal.String(), "yes"); return err == nil })
+	}
+	eventually(t, "it is closed, and opened", func() bool {
+		tally, err := x.Tally(ref.Proposal.String())
+		return err == nil && tally.Final && tally.Votes["yes"] == 4
+	})
+	eventually(t, "all are at rest again", asleep(all))
 }
