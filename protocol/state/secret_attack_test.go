@@ -1,0 +1,136 @@
+package state_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/metastate-p2p/metastate/protocol"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/state"
+	"github.com/metastate-p2p/metastate/protocol/state/statetest"
+)
+
+// on is the urn on a branch of its own.
+func (u *urn) on(s *state.State) *urn {
+	branch := *u
+	crowd := *u.crowd
+	crowd.s = s
+	branch.crowd = &crowd
+	branch.verdicts = map[protocol.ID]protocol.Verdict{}
+	return &branch
+}
+
+// sees is what a branch is after a step, without what it does to the world that
+// both branches share.
+func (u *urn) sees(seconds int64, list ...*protocol.Record) {
+	next, verdicts := u.s.Advance(state.Step{Records: list, AsOf: u.s.AsOf() + seconds})
+	u.s = next
+	for _, v := range verdicts {
+		u.verdicts[v.Record] = v
+	}
+}
+
+// Two sides of a partition close one vote over different ballots. With one trustee
+// who lies to both, the others each acknowledging the closing they saw first, one
+// side opens and the other never does: nobody learns the difference of two sums.
+func TestTwoClosings(t *testing.T) {
+	u := newUrn(t)
+	id := u.ask("yes-no", nil, 1000, nil)
+	u.key(id)
+	u.do(u.cast(id, "alice", 0, "yes"), u.cast(id, "bob", 0, "no"))
+	frank := u.cast(id, "frank", 0, "yes")
+	here, there := u.on(u.s), u.on(u.s)
+	here.sees(1, frank)
+	there.sees(1)
+	here.sees(1000)
+	there.sees(1000)
+	if a, b := here.poll(id), there.poll(id); a.Phase != decision.Closed || b.Phase != decision.Closed || a.Sealed().Set == b.Sealed().Set {
+		t.Fatal("they close over the same ballots, or not at all")
+	}
+	acks := func(side *urn, names ...string) {
+		for _, name := range names {
+			side.w.Cover(protocol.Ref{Height: side.s.Height(), ID: protocol.ID{1}})
+			side.sees(1, side.opens(id, name, nil))
+		}
+	}
+	acks(here, "bob", "carol", "eve") // eve lies
+	acks(there, "dana", "eve")
+	opening := func(side *urn, names ...string) {
+		var list []*protocol.Record
+		for _, name := range names {
+			list = append(list, side.opens(id, name, side.share(id, name)))
+		}
+		side.sees(1, list...)
+	}
+	opening(there, "eve", "dana", "carol", "bob")
+	if p := there.poll(id); p.Phase != decision.Closed || len(p.Secret.Shares) != 0 {
+		t.Errorf("two acknowledgements of four open a second closing: %s", p.Phase)
+	}
+	// What was given for the other closing is no share of this one: neither is the
+	// sum without frank's ballot.
+	foreign := there.share(id, "carol")
+	lie := here.opens(id, "carol", foreign)
+	here.sees(1, lie)
+	here.want(lie, decision.RuleBadShare)
+	opening(here, "bob", "eve")
+	if p := here.poll(id); p.Result == nil || !slices.Equal(votes(p)[:2], []uint64{2, 1}) {
+		t.Errorf("with q acknowledgements it is not opened: %s", p.Phase)
+	}
+}
+
+// A closed vote is sealed: nothing that comes later, by whoever and however
+// backdated, changes what trustees open, and no other checkpoint closes it again.
+func TestSealedOnce(t *testing.T) {
+	u := newUrn(t)
+	id := u.ask("plurality", []string{"red", "green"}, 1000, nil)
+	u.key(id)
+	u.do(u.cast(id, "alice", 0, "red"), u.cast(id, "bob", 0, "green"))
+	open := u.w.Time
+	u.w.Time = statetest.Start // claims to be of long ago, and cites what was final while the vote was open
+	backdated, again := u.cast(id, "dana", 0, "red"), u.cast(id, "alice", 1, "green")
+	u.w.Time = open
+	u.after(1000)
+	sealed, root := u.poll(id).Sealed().Set, u.s.Height()
+	if list := u.s.Decisions().JustClosed(); len(list) != 1 {
+		t.Fatal("it is not closed")
+	}
+	u.do(backdated, again)
+	u.want(backdated, decision.RuleNotOpen)
+	u.want(again, decision.RuleNotOpen)
+	for range 3 {
+		u.after(1000)
+		if list := u.s.Decisions().JustClosed(); len(list) != 0 {
+			t.Fatal("it is closed again")
+		}
+	}
+	if p := u.poll(id); p.Sealed().Set != sealed || p.Secret.Height != root {
+		t.Error("it is sealed anew")
+	}
+	u.acknowledge(id)
+	u.do(u.opens(id, "bob", u.share(id, "bob")), u.opens(id, "carol", u.share(id, "carol")))
+	if p := u.poll(id); p.Result == nil || !slices.Equal(votes(p), []uint64{1, 1}) || p.Sealed().Set != sealed {
+		t.Errorf("%+v", p.Result)
+	}
+}
+
+// Who came when the vote was open already has no ballot in it, and neither has a
+// stranger; nobody's proof is even looked at for that.
+func TestSecretBallotOfNobody(t *testing.T) {
+	u := newUrn(t)
+	id := u.ask("yes-no", nil, 1000, nil)
+	u.key(id)
+	i := u.w.Invite("alice", "later", 2, statetest.Start+1e6, statetest.How{})
+	u.do(i)
+	u.do(u.w.Admit("alice", "gil", "later", i.ID(), statetest.How{}))
+	u.w.Admit("alice", "mallory", "later", i.ID(), statetest.How{}) // which no checkpoint covers
+	late, stranger := u.cast(id, "gil", 0, "yes"), u.cast(id, "mallory", 0, "yes")
+	u.do(late, stranger)
+	u.want(late, decision.RuleElector)
+	u.want(stranger, decision.RulePower)
+	if p := u.poll(id); p.Ballots.Len() != 0 || p.Secret.Sum().Ballots() != 0 {
+		t.Error("they count")
+	}
+	if e := u.poll(id).Secret.Election().ID(); late.Recall(e) != nil || stranger.Recall(e) != nil {
+		t.Error("their proofs were checked, which costs a thousand times more than to refuse them")
+	}
+}
