@@ -27,7 +27,7 @@ func (a *app) benchCommands() *cobra.Command {
 		a.benchCommand("idle", "Measure a node in which nothing happens, with one metastate and with many",
 			"--records is how many metastates share a presence, 1000 by default: to found them\ntakes minutes, in a folder where the system keeps temporary files (TMPDIR).\n"),
 		a.benchCommand("ballot", "Measure secret ballots, made, verified and audited, and votes in the open",
-			"--records is how many secret ballots are audited, 10000 by default. A hundred times\nas many, at most 1000000, are counted in the open: to sign these takes half a\nminute and 1.3 GB of memory.\n"),
+			"--records is how many members hold the secret vote that is audited, 10000 by\ndefault. A hundred times as many ballots, at most 1000000, are counted in the open:\nto sign these takes half a minute and 1.3 GB of memory.\n"),
 	)
 }
 

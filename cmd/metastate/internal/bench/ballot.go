@@ -11,6 +11,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/secret"
 	"github.com/metastate-p2p/metastate/protocol/decision/secret/group"
+	"github.com/metastate-p2p/metastate/protocol/decision/secret/keygen"
 )
 
 // A sort of secret ballots, all of five options. The statements that each proves
@@ -50,17 +51,17 @@ const (
 // open, verified and counted.
 func ballots(ctx context.Context, o Options, r *report) error {
 	o.Progress("seven trustees make a key")
-	c, err := newCommittee()
+	keys, err := newKeys()
 	if err != nil {
 		return err
 	}
-	v, err := prepareVotes(ctx, c, o)
+	v, err := prepareVotes(ctx, o)
 	if err != nil {
 		return err
 	}
 	return o.eachRun(ctx, func(int) error {
 		for _, s := range sorts {
-			if err := c.measure(o, r, s); err != nil {
+			if err := s.measure(o, r, keys); err != nil {
 				return fmt.Errorf("%s: %w", s.what, err)
 			}
 		}
@@ -69,8 +70,8 @@ func ballots(ctx context.Context, o Options, r *report) error {
 }
 
 // measure takes the figures of one sort of ballots.
-func (c *committee) measure(o Options, r *report, s sort) error {
-	u, err := c.urn(s.method, s.shape, s.marks)
+func (s sort) measure(o Options, r *report, keys *keygen.Keys) error {
+	u, err := newUrn(keys, s.method, s.shape)
 	if err != nil {
 		return err
 	}
@@ -99,12 +100,12 @@ func (c *committee) measure(o Options, r *report, s sort) error {
 		r.figure(s.key+"RecordBytes", s.what+": the whole record", "bytes", float64(len(records[0].Inner())))
 		r.figure(s.key+"MakeMillis", s.what+": made and signed", "ms", median(made))
 	}
-	return c.rates(o, r, s, u, records)
+	return s.rates(o, r, u, records)
 }
 
 // rates are how many ballots a second are verified, on one core and on all, and
 // how many times the bare group operations of a ballot are done.
-func (c *committee) rates(o Options, r *report, s sort, u *urn, records []*protocol.Record) error {
+func (s sort) rates(o Options, r *report, u *urn, records []*protocol.Record) error {
 	n, err := enough(o, func() error {
 		_, err := u.check(records[0])
 		return err
@@ -131,7 +132,7 @@ func (c *committee) rates(o Options, r *report, s sort, u *urn, records []*proto
 	bare, err := timed(func() error {
 		return inParts(1, again, func(part []*protocol.Record) error {
 			for range part {
-				s.groupOperations(c.keys.Public())
+				s.groupOperations(u.keys.Public())
 			}
 			return nil
 		})

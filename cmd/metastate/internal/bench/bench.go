@@ -48,7 +48,7 @@ var benchmarks = [...]benchmark{
 	{"gossip", 2000, 20, spread},
 	{"reconcile", 1_000_000, 1, compare},
 	{"idle", 1000, 2, idle},
-	{"ballot", 10_000, 2, ballots},
+	{"ballot", 10_000, trustees + 1, ballots},
 }
 
 // Names lists the benchmarks.

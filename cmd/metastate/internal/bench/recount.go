@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -15,7 +14,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/decision/count/plurality"
 	"github.com/metastate-p2p/metastate/protocol/decision/count/schulze"
 	"github.com/metastate-p2p/metastate/protocol/decision/count/scottishstv"
-	"github.com/metastate-p2p/metastate/protocol/decision/secret"
 )
 
 const (
@@ -26,31 +24,20 @@ const (
 
 // votes are whole votes with what they must come to.
 type votes struct {
-	urn    *urn
-	secret [][]byte // ballots as nodes keep them, inner form
-	chosen []uint64 // what these say of each option
+	secret *election
 
-	open   [][]byte
-	picked []uint64
+	open   [][]byte // ballots as nodes keep them, inner form
+	picked []uint64 // what these say of each option
 
 	ranked []counting.Ballot
 }
 
 // prepareVotes makes the ballots that are counted in each run.
-func prepareVotes(ctx context.Context, c *committee, o Options) (*votes, error) {
-	u, err := c.urn("plurality", secret.Shape{Kind: secret.One}, nil)
-	if err != nil {
-		return nil, err
-	}
+func prepareVotes(ctx context.Context, o Options) (v *votes, err error) {
 	n := min(o.Records*openEach, mostOpen)
-	v := &votes{urn: u, chosen: make([]uint64, options), picked: make([]uint64, options)}
-	o.Progress(fmt.Sprintf("making %d secret ballots", o.Records))
-	v.secret, err = inners(ctx, o.Records, v.chosen, func(i, option int) (*protocol.Record, error) {
-		marks := make([]uint8, options)
-		marks[option] = 1
-		return u.cast(i, marks)
-	})
-	if err != nil {
+	v = &votes{picked: make([]uint64, options)}
+	o.Progress(fmt.Sprintf("holding a secret vote of %d", o.Records))
+	if v.secret, err = hold(ctx, o.Records); err != nil {
 		return nil, err
 	}
 	o.Progress(fmt.Sprintf("signing %d open ballots", n))
@@ -107,11 +94,11 @@ var errCount = errors.New("the count is not what was voted")
 
 // measure counts each vote once, from bytes.
 func (v *votes) measure(ctx context.Context, r *report) error {
-	took, err := timed(v.audit)
+	took, err := timed(v.secret.audit)
 	if err != nil {
-		return fmt.Errorf("secret ballots: %w", err)
+		return fmt.Errorf("a secret vote: %w", err)
 	}
-	r.barred("auditSeconds", fmt.Sprintf("%d secret ballots audited: signatures, proofs, sum, shares, result", len(v.secret)), "s", "≤ 15 for 10000", took.Seconds())
+	r.barred("auditSeconds", fmt.Sprintf("a secret vote of %d audited from the whole history", len(v.secret.members)), "s", "≤ 15 for 10000", took.Seconds())
 	if took, err = timed(v.recount); err != nil {
 		return fmt.Errorf("open ballots: %w", err)
 	}
@@ -142,45 +129,6 @@ func (v *votes) measure(ctx context.Context, r *report) error {
 		r.barred(x.key, fmt.Sprintf("%s: %d ballots on %d options counted", x.what, len(v.ranked), candidate), "s", x.bar, took.Seconds())
 	}
 	return nil
-}
-
-// audit verifies every signature and every proof, sums the ballots up from
-// nothing, has the trustees make shares, verifies them, and opens the sum.
-func (v *votes) audit() error {
-	var mu sync.Mutex
-	sum := v.urn.Empty()
-	err := inParts(runtime.NumCPU(), v.secret, func(part [][]byte) error {
-		records, errs := protocol.ParseBatch(nil, part)
-		if err := errors.Join(errs...); err != nil {
-			return err
-		}
-		var checked []*secret.Ballot
-		for _, rec := range records {
-			b, err := v.urn.check(rec)
-			if err != nil {
-				return err
-			}
-			checked = append(checked, b)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, b := range checked {
-			next, err := v.urn.Plus(sum, b, 1)
-			if err != nil {
-				return err
-			}
-			sum = next
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	got, err := v.urn.open(secret.Sealed{Set: [32]byte{3}, Sum: sum})
-	if err == nil && !slices.Equal(got.Sums, v.chosen) {
-		err = errCount
-	}
-	return err
 }
 
 // recount verifies every open ballot, keeps the last of each voter, and counts.

@@ -10,23 +10,13 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/decision/secret/keygen"
 )
 
-// faults of the trustees whose key ballots are for may be dishonest: of seven, of
-// whom three open a sum.
-const faults = 2
-
-// A committee is trustees who have made their key.
-type committee struct {
-	trustees []*keygen.Trustee
-	keys     *keygen.Keys
-}
-
-// newCommittee has trustees make a key.
-func newCommittee() (*committee, error) {
-	kind, err := keygen.NewCommittee([32]byte{1}, faults)
+// newKeys has trustees make a key.
+func newKeys() (*keygen.Keys, error) {
+	kind, err := keygen.NewCommittee([32]byte{1}, trustees/3)
 	if err != nil {
 		return nil, err
 	}
-	c := &committee{}
+	var all []*keygen.Trustee
 	var announced []keygen.Announcement
 	for j := range kind.N() {
 		seed := newSeed()
@@ -34,22 +24,21 @@ func newCommittee() (*committee, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.trustees, announced = append(c.trustees, t), append(announced, t.Announce())
+		all, announced = append(all, t), append(announced, t.Announce())
 	}
 	roster, err := keygen.NewRoster(kind, announced)
 	if err != nil {
 		return nil, err
 	}
 	var deals []*keygen.Deal
-	for _, t := range c.trustees {
+	for _, t := range all {
 		d, err := t.Deal(roster)
 		if err != nil {
 			return nil, err
 		}
 		deals = append(deals, d)
 	}
-	c.keys, err = keygen.NewKeys(roster, deals)
-	return c, err
+	return keygen.NewKeys(roster, deals)
 }
 
 func newSeed() (seed [32]byte) {
@@ -57,21 +46,20 @@ func newSeed() (seed [32]byte) {
 	return seed
 }
 
-// An urn is a secret vote on five options, and what each ballot in it marks.
+// An urn is a secret vote on five options.
 type urn struct {
 	*secret.Election
-	committee *committee
-	poll      protocol.ID
-	marks     []uint8
+	keys *keygen.Keys
+	poll protocol.ID
 }
 
 const options = 5
 
-func (c *committee) urn(method string, shape secret.Shape, marks []uint8) (*urn, error) {
-	u := &urn{committee: c, poll: numbered("secret poll by "+method, 0), marks: marks}
+func newUrn(keys *keygen.Keys, method string, shape secret.Shape) (*urn, error) {
+	u := &urn{keys: keys, poll: numbered("secret poll by "+method, 0)}
 	var err error
 	u.Election, err = secret.NewElection(secret.Terms{
-		Keys: c.keys, Roll: [32]byte{2}, Question: u.poll, Method: method, Options: optionNames(options), Shape: shape,
+		Keys: keys, Roll: [32]byte{2}, Question: u.poll, Method: method, Options: optionNames(options), Shape: shape,
 		Opens: 1_800_000_000, Closes: 1_800_086_400, Least: 1,
 	})
 	return u, err
@@ -107,27 +95,4 @@ func (u *urn) check(r *protocol.Record) (*secret.Ballot, error) {
 		return nil, err
 	}
 	return u.Verify(voter(r.Header()), body.Ballot)
-}
-
-// open has k trustees make their shares of a sum, checks them as everybody does,
-// and opens it.
-func (u *urn) open(s secret.Sealed) (secret.Result, error) {
-	var shares []*secret.Share
-	for _, t := range u.committee.trustees[:u.committee.keys.K()] {
-		x, err := t.Share(u.committee.keys)
-		if err != nil {
-			return secret.Result{}, err
-		}
-		seed := newSeed()
-		b, err := u.Decrypt(x, s, &seed)
-		if err != nil {
-			return secret.Result{}, err
-		}
-		share, err := u.VerifyShare(x.Index(), s, b)
-		if err != nil {
-			return secret.Result{}, err
-		}
-		shares = append(shares, share)
-	}
-	return u.Result(s, shares)
 }
