@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func (a *app) auditFile(c *cobra.Command, path string, ask auditing) (v audited,
 		return v, err
 	}
 	defer f.Close()
-	src, err := a.auditSource(f, ask)
+	src, err := a.auditSource(c.Context(), f, ask)
 	if err != nil {
 		return alienAudit(path, err)
 	}
@@ -42,7 +43,7 @@ func (a *app) auditFile(c *cobra.Command, path string, ask auditing) (v audited,
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return v, fmt.Errorf("reading %s: %w", path, err)
 	}
-	if src, err = a.auditSource(f, ask); err != nil {
+	if src, err = a.auditSource(c.Context(), f, ask); err != nil {
 		return alienAudit(path, err)
 	}
 	config.Each = everyCore
@@ -57,13 +58,13 @@ func (a *app) auditFile(c *cobra.Command, path string, ask auditing) (v audited,
 }
 
 // auditSource begins to read a bundle, opened if it is sealed with a passphrase.
-func (a *app) auditSource(f *os.File, ask auditing) (*bundle.Reader, error) {
+func (a *app) auditSource(ctx context.Context, f *os.File, ask auditing) (*bundle.Reader, error) {
 	in, o, unlocked, err := a.openBundle(f, *ask.passphraseFile, false)
 	switch {
 	case err != nil:
 		return nil, err
 	case o == nil:
-		return bundle.NewReader(in)
+		return bundle.NewReader(untilDone{ctx.Err, in})
 	case unlocked:
 		return bundle.NewSealedReader(o)
 	}
@@ -73,6 +74,19 @@ func (a *app) auditSource(f *os.File, ask auditing) (*bundle.Reader, error) {
 		failed.Hint = "import it into a member's node and audit the proposal there; or export it without --sealed"
 	}
 	return nil, failed
+}
+
+// untilDone is a reader that fails once somebody interrupts.
+type untilDone struct {
+	stopped func() error
+	r       io.Reader
+}
+
+func (u untilDone) Read(b []byte) (int, error) {
+	if err := u.stopped(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
 }
 
 // alienAudit is the answer on a file that is no bundle, or can't be read.

@@ -82,3 +82,15 @@ func TestGivenAndAssisted(t *testing.T) {
 		t.Errorf("%+v", r.Result)
 	}
 }
+
+// A vote that nobody took part in has a result, too.
+func TestNobodyVotes(t *testing.T) {
+	town := newTown(t)
+	id := town.ask(decision.ProposeBody{Method: "approval", Options: []string{"a", "b"}, Voting: 1000})
+	town.after(1000)
+	r := must(t, town.bundle(), id)
+	if !r.Pass() || r.Result.Outcome != "rejected" || r.Result.Counted != 0 {
+		show(t, r)
+		t.Errorf("%+v", r.Result)
+	}
+}
