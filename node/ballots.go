@@ -16,23 +16,7 @@ import (
 // about: by members of the electorate, in votes that are open. Ballots by others, and
 // those in places that are taken, cost no such check (SPEC §8.2 rule 2).
 func checkBallots(s *state.State, recs []*protocol.Record) {
-	type job struct {
-		p *decision.Poll
-		r *protocol.Record
-	}
-	var jobs []job
-	for _, r := range recs {
-		if r.Kind() != protocol.Ballot {
-			continue
-		}
-		p := s.Decisions().Poll(r.Header().Subject)
-		if p == nil || p.Phase != decision.Voting || p.Secret == nil || !mayVoteBy(s, p, r) {
-			continue
-		}
-		if _, known := r.Recall(p.Secret.Election().ID()).(bool); !known {
-			jobs = append(jobs, job{p, r})
-		}
-	}
+	jobs := unchecked(s, recs)
 	if len(jobs) < 2 {
 		return // nobody gains by it
 	}
@@ -50,6 +34,43 @@ func checkBallots(s *state.State, recs []*protocol.Record) {
 		})
 	}
 	workers.Wait()
+}
+
+// checkAhead is checkBallots for the first of some steps, with those of the following
+// ones: in history ballots come one by one.
+func checkAhead(s *state.State, steps []storedStep) {
+	if len(unchecked(s, steps[0].records)) == 0 {
+		return
+	}
+	var recs []*protocol.Record
+	for _, step := range steps {
+		recs = append(recs, step.records...)
+	}
+	checkBallots(s, recs)
+}
+
+// A proving is a secret ballot whose proofs nobody has looked at yet.
+type proving struct {
+	p *decision.Poll
+	r *protocol.Record
+}
+
+// unchecked are the secret ballots of members of the electorate, in votes that are
+// open, that nobody has looked at.
+func unchecked(s *state.State, recs []*protocol.Record) (list []proving) {
+	for _, r := range recs {
+		if r.Kind() != protocol.Ballot {
+			continue
+		}
+		p := s.Decisions().Poll(r.Header().Subject)
+		if p == nil || p.Phase != decision.Voting || p.Secret == nil || !mayVoteBy(s, p, r) {
+			continue
+		}
+		if _, known := r.Recall(p.Secret.Election().ID()).(bool); !known {
+			list = append(list, proving{p, r})
+		}
+	}
+	return list
 }
 
 // mayVoteBy reports whether a ballot is by a member of the electorate, from a device

@@ -127,3 +127,54 @@ func TestBallotsAreCheckedOnArrival(t *testing.T) {
 		}
 	})
 }
+
+// In history, where each checkpoint covers one ballot, those that follow are looked
+// at with the first.
+func TestBallotsAreCheckedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCouncil(t)
+		defer w.end()
+		id := w.opens()
+		h := w.homes[0]
+		for n, i := range []int{0, 1, 2, 3} {
+			if _, err := w.homes[i].community().Vote(w.ctx, id.String(), "no"); err != nil {
+				t.Fatal(err)
+			}
+			w.waits("it is covered", []*home{h}, func(h *home) bool { return h.poll(id).Ballots.Len() == n+1 })
+		}
+		l := h.community().ledger
+		s, err := l.stretchFrom(1)
+		if err == nil {
+			err = l.fill(s)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ballots []*protocol.Record
+		first := -1
+		for i, step := range s.steps {
+			for _, r := range step.records {
+				if r.Kind() == protocol.Ballot {
+					ballots = append(ballots, r)
+					if first < 0 {
+						first = i
+					}
+				}
+			}
+		}
+		if len(ballots) != 4 {
+			t.Fatalf("%d ballots in history", len(ballots))
+		}
+		tip, err := l.tipAt(uint64(first)) // before the step
+		if err != nil {
+			t.Fatal(err)
+		}
+		election := tip.State().Decisions().Poll(id).Secret.Election().ID()
+		checkAhead(tip.State(), s.steps[first:])
+		for i, r := range ballots {
+			if holds, known := r.Recall(election).(bool); !known || !holds {
+				t.Errorf("ballot %d: known %t, holds %t", i, known, holds)
+			}
+		}
+	})
+}

@@ -73,7 +73,8 @@ func (l *ledger) replayHistory() error {
 		if s.err != nil {
 			return s.err
 		}
-		for _, step := range s.steps {
+		for i, step := range s.steps {
+			checkAhead(l.tip.State(), s.steps[i:])
 			if on, err := l.reapply(step); err != nil || !on {
 				return err
 			}

@@ -270,10 +270,7 @@ func (c *Community) restful() bool {
 	c.mu.Lock()
 	l, r, k := c.ledger, c.replica, c.clerk
 	c.mu.Unlock()
-	if l == nil || !r.onRoll() || !l.restful() || !r.restful() || c.hasNeighbours(l) {
-		return false
-	}
-	if duties, _ := l.trusteeDuties(c.Persona()); len(duties) > 0 {
+	if l == nil || !r.onRoll() || !l.restful() || !r.restful() || c.hasNeighbours(l) || l.isAsked(c.Persona()) {
 		return false
 	}
 	return !l.isSigner() || k.restful()

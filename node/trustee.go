@@ -112,14 +112,26 @@ func (l *ledger) trusteeDuties(persona protocol.ID) (list []duty, written []*pro
 	return list, written
 }
 
+// isAsked reports whether anything is asked of this device as a trustee.
+func (l *ledger) isAsked(persona protocol.ID) bool {
+	list, _ := l.trusteeDuties(persona)
+	return len(list) > 0
+}
+
 // serveAsTrustee does what is asked of a trustee until ctx ends.
 func (c *Community) serveAsTrustee(ctx context.Context, l *ledger) {
 	t := time.NewTicker(bookEvery) // for what failed
 	defer t.Stop()
 	var tidied protocol.ID
+	told := ""
 	for {
 		changed := c.Changed()
-		c.trusteeTurn(l)
+		if err := c.trusteeTurn(l); err == nil {
+			told = ""
+		} else if told != err.Error() { // once, however often it is tried
+			told = err.Error()
+			c.log.Warn("a trustee's part could not be done; trying again", "cause", err)
+		}
 		if tip := l.currentTip().Ref().ID; tip != tidied {
 			c.tidyVotes(l)
 			tidied = tip
@@ -134,20 +146,19 @@ func (c *Community) serveAsTrustee(ctx context.Context, l *ledger) {
 }
 
 // trusteeTurn writes what is asked of a trustee now. One goroutine calls it.
-func (c *Community) trusteeTurn(l *ledger) {
+func (c *Community) trusteeTurn(l *ledger) (err error) {
 	list, written := l.trusteeDuties(c.Persona())
 	for _, x := range list {
-		switch err := c.perform(l, x, written); {
-		case errors.Is(err, errOtherClosing): // for good, unless the node follows that branch again
-			c.log.Debug("a vote is not opened by this trustee", "cause", err)
-		case err != nil:
-			c.log.Warn("a trustee's part could not be done; trying again", "stage", string(x.stage), "cause", err)
-		}
+		err = errors.Join(err, c.perform(l, x, written))
 	}
+	return err
 }
 
 // perform writes the records of one duty that are not held yet.
 func (c *Community) perform(l *ledger, x duty, written []*protocol.Record) error {
+	if slices.ContainsFunc(written, x.done) {
+		return nil
+	}
 	k, err := l.trusteeSecret(x)
 	if err != nil {
 		return err
@@ -161,7 +172,7 @@ func (c *Community) perform(l *ledger, x duty, written []*protocol.Record) error
 		return err
 	}
 	for _, b := range bodies {
-		if slices.ContainsFunc(written, sameBody(protocol.Trustee, b)) {
+		if slices.ContainsFunc(written, sameWords(b)) {
 			continue
 		}
 		if err := c.writeAsTrustee(l, protocol.Trustee, b, func(s *state.State) bool {
@@ -174,19 +185,23 @@ func (c *Community) perform(l *ledger, x duty, written []*protocol.Record) error
 	return nil
 }
 
+// done reports whether a record does the duty. Complaints are besides: there may be
+// several.
+func (x duty) done(r *protocol.Record) bool {
+	if x.poll != nil {
+		b, err := protocol.Body[decision.OpenBody](r)
+		return r.Kind() == protocol.Open && err == nil && b.Proposal == x.poll.Proposal && len(b.Share) > 0 == x.share
+	}
+	b, err := protocol.Body[decision.TrusteeBody](r)
+	return r.Kind() == protocol.Trustee && err == nil && b.Committee == x.committee.ID && b.Stage == x.stage
+}
+
 // openAsTrustee acknowledges a closing or gives the share of it. Which closing is
 // on the disk before either is made.
 func (c *Community) openAsTrustee(l *ledger, x duty, k *trusteeSecret, written []*protocol.Record) error {
 	sealed := x.poll.Sealed()
 	if err := l.choose(k, x.committee.ID, x.poll.Proposal, sealed.Set); err != nil {
 		return err
-	}
-	said := func(r *protocol.Record) bool {
-		b, err := protocol.Body[decision.OpenBody](r)
-		return r.Kind() == protocol.Open && err == nil && b.Proposal == x.poll.Proposal && len(b.Share) > 0 == x.share
-	}
-	if slices.ContainsFunc(written, said) {
-		return nil
 	}
 	body := decision.OpenBody{Proposal: x.poll.Proposal}
 	if x.share {

@@ -169,12 +169,12 @@ func (k *trusteeSecret) share(x duty, sealed secret.Sealed) ([]byte, error) {
 	return x.poll.Secret.Election().Decrypt(s, sealed, &seed)
 }
 
-// sameBody tells records of a kind that say the same.
-func sameBody(kind protocol.Kind, body decision.TrusteeBody) func(*protocol.Record) bool {
+// sameWords tells a trustee's records that say the same.
+func sameWords(body decision.TrusteeBody) func(*protocol.Record) bool {
 	want := dagcbor.Encode(body)
 	return func(r *protocol.Record) bool {
 		b, err := protocol.Body[decision.TrusteeBody](r)
-		return r.Kind() == kind && err == nil && bytes.Equal(dagcbor.Encode(b), want)
+		return r.Kind() == protocol.Trustee && err == nil && bytes.Equal(dagcbor.Encode(b), want)
 	}
 }
 

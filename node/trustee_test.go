@@ -291,38 +291,6 @@ func (w *council) keepsToOneClosing(id protocol.ID) {
 	}
 }
 
-// A trustee who acknowledged a closing of a vote on another branch says nothing of
-// this one's, also if without it nobody opens the vote.
-func TestTrusteeOfAnotherBranch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newCouncil(t)
-		defer w.end()
-		id := w.opens()
-		l := w.homes[1].community().ledger
-		x := duty{committee: l.currentTip().State().Decisions().Committee(w.homes[1].poll(id).Secret.Committee)}
-		k, err := l.trusteeSecret(x)
-		if err == nil {
-			err = l.choose(k, x.committee.ID, id, [32]byte{1})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range []int{0, 2, 3} {
-			if _, err := w.homes[i].community().Vote(w.ctx, id.String(), "yes"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		acks := func(h *home) []uint64 { return h.poll(id).Secret.Acks }
-		time.Sleep(time.Hour)
-		w.waits("the others acknowledge", w.there(), func(h *home) bool { return len(acks(h)) == 2 })
-		w.restarts(1)
-		time.Sleep(time.Hour)
-		if said := w.homes[0].said(w.homes[1]); len(acks(w.homes[0])) != 2 || said["acknowledge"] != 0 || said["share"] != 0 {
-			t.Errorf("%d acknowledged it; who did on another branch wrote %v", len(acks(w.homes[0])), said)
-		}
-	})
-}
-
 // A trustee whose deal has a bad share for another is found out: the other's node
 // complains, the deal is struck out, and the key is made without it. The dealer's
 // node goes on.
