@@ -89,6 +89,15 @@ func (r *Report) Fault() *Step {
 // Run audits a vote. What is wrong with the history or the vote is in the report;
 // errors wrap those above, or are the underlying reader's.
 func Run(src *bundle.Reader, c Config) (Report, error) {
+	r, err := gather(src, c)
+	if err != nil {
+		return Report{}, fmt.Errorf("audit: %w", err)
+	}
+	return r.report()
+}
+
+// gather recomputes the history, and gathers what concerns the vote.
+func gather(src *bundle.Reader, c Config) (*replay, error) {
 	if c.Each == nil {
 		c.Each = func(n int, do func(i int)) {
 			for i := range n {
@@ -99,17 +108,19 @@ func Run(src *bundle.Reader, c Config) (Report, error) {
 	m, known := src.Manifest()
 	switch {
 	case known && m.From > 0:
-		return Report{}, fmt.Errorf("audit: %w: it goes on from checkpoint %d", ErrPartial, m.From)
+		return nil, fmt.Errorf("%w: it goes on from checkpoint %d", ErrPartial, m.From)
 	case known && !c.Metastate.IsZero() && m.Metastate != c.Metastate:
-		return Report{}, fmt.Errorf("audit: %w: %s", ErrMetastate, m.Metastate)
+		return nil, fmt.Errorf("%w: %s", ErrMetastate, m.Metastate)
 	}
-	t := newTrail(c)
-	r := newReplay(src, c, m.Metastate, t)
-	if err := r.read(); err != nil {
-		return Report{}, fmt.Errorf("audit: %w", err)
-	}
+	r := newReplay(src, c, m.Metastate, newTrail(c))
+	return r, r.read()
+}
+
+// report judges the vote.
+func (r *replay) report() (Report, error) {
+	t := r.trail
 	out := Report{Metastate: r.metastate, Checkpoint: r.tip.Ref(), Records: r.records, Poll: t.poll}
-	if r.fault == nil && t.closing == nil || t.closing != nil && t.poll.Result == nil && r.fault == nil && r.lie == "" {
+	if sound := r.fault == nil && r.lie == ""; sound && (t.closing == nil || t.poll.Result == nil) {
 		return out, t.notOver()
 	}
 	out.Steps = append(out.Steps, r.step())
