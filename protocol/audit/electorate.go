@@ -119,20 +119,20 @@ func (t *trail) ballotWords(refused map[protocol.Rule]uint64) string {
 	var rules []string
 	for _, rule := range slices.Sorted(maps.Keys(refused)) {
 		n += refused[rule]
-		rules = append(rules, fmt.Sprintf("%d by %s", refused[rule], rule))
+		rules = append(rules, fmt.Sprintf("%s %d", rule, refused[rule]))
 	}
-	fmt.Fprintf(&b, "Of %s that checkpoints cover %d count, each signed by one of the electorate while the vote was open", number(uint64(len(t.cast)), "ballot"), len(t.votes))
+	fmt.Fprintf(&b, "%d of %d ballots that checkpoints cover count, each signed by one of the electorate while the vote was open", len(t.votes), len(t.cast))
 	if t.closing.poll.Secret != nil {
 		b.WriteString(", and each proved to be well formed")
 	}
 	if replaced := uint64(len(t.cast)-len(t.votes)) - n; replaced > 0 {
-		fmt.Fprintf(&b, "; %d were replaced by their voters", replaced)
+		fmt.Fprintf(&b, "; replaced by their voters: %d", replaced)
 	}
 	if n > 0 {
-		fmt.Fprintf(&b, "; %d were refused: %s", n, strings.Join(rules, ", "))
+		fmt.Fprintf(&b, "; refused: %d (%s)", n, strings.Join(rules, ", "))
 	}
 	if t.left > 0 {
-		fmt.Fprintf(&b, "; %s that no checkpoint covers came too late", number(t.left, "ballot"))
+		fmt.Fprintf(&b, "; in the file, and covered by no checkpoint: %d", t.left)
 	}
 	return b.String() + "."
 }
@@ -159,7 +159,7 @@ func (t *trail) seal() Step {
 	case c.poll.Result == nil && c.claimed.Result != result:
 		return fail(Seal, c.ref.ID, "Checkpoint %d seals another sum of the ballots than they have.", c.ref.Height)
 	}
-	return pass(Seal, "Checkpoint %d closes the vote over these %s (root %x).", c.ref.Height, number(n, "ballot"), root)
+	return pass(Seal, "Checkpoint %d closes the vote over exactly these ballots (%d, root %x).", c.ref.Height, n, root)
 }
 
 // mine is the closed poll with the ballots that were picked here.

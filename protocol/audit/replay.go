@@ -102,7 +102,7 @@ func (r *replay) read() error {
 
 // damage notes what the medium did to the file.
 func (r *replay) damage(p bundle.Problem) {
-	f := fault{detail: "The file is damaged: " + p.Reason + ".", record: p.ID}
+	f := fault{detail: fmt.Sprintf("The file is damaged at byte %d: %s.", p.Offset, p.Reason), record: p.ID}
 	if p.ID.IsZero() {
 		f.offset = &p.Offset
 	} else {

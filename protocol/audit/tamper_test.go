@@ -107,7 +107,7 @@ func TestBallotLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := must(t, file, id); !r.Pass() || !strings.Contains(r.Steps[3].Detail, "1 ballot that no checkpoint covers") {
+	if r := must(t, file, id); !r.Pass() || !strings.Contains(r.Steps[3].Detail, "covered by no checkpoint: 1") {
 		t.Errorf("%v %s", r.Pass(), r.Steps[3].Detail)
 	}
 	// Records in another order are the same history.
