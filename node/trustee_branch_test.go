@@ -87,3 +87,52 @@ func TestSecretVotesAreNotSaidAgain(t *testing.T) {
 		t.Errorf("%d signed anew", len(list))
 	}
 }
+
+// A trustee who announced, and was off from then until the vote had closed, finds
+// its share in what the others dealt, and opens the vote with it.
+func TestTrusteeCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCouncil(t)
+		defer w.end()
+		w.mu.Lock()
+		w.side[offTrustee] = 0
+		w.mu.Unlock()
+		w.works(offTrustee)
+		late := w.homes[3]
+		w.work[3]()
+		w.waits("all know the trustees", w.homes, func(h *home) bool {
+			list, _ := decision.Trustees(h.community().Snapshot().Final.Roll())
+			return len(list) == 4
+		})
+		ref, err := w.homes[0].community().Propose(w.ctx, ProposeRequest{Title: "Shall we?", ClosesIn: time.Hour, Secret: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := ref.Proposal
+		w.waits("keys are announced", []*home{late}, func(h *home) bool { return h.stage(id) == committee.Announce })
+		if err := late.community().trusteeTurn(late.community().ledger); err != nil {
+			t.Fatal(err)
+		}
+		w.waits("it opens", w.homes, func(h *home) bool { p := h.poll(id); return p != nil && p.Phase == decision.Voting })
+		for _, h := range w.homes[:4] {
+			if _, err := h.community().Vote(w.ctx, id.String(), "no"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.waits("all are counted", w.homes, func(h *home) bool { return h.poll(id).Ballots.Len() == 4 })
+		w.work[offTrustee]()
+		time.Sleep(2 * time.Hour)
+		if p := w.homes[0].poll(id); p.Phase != decision.Closed || len(p.Secret.Acks) != 2 {
+			t.Fatalf("with two of four it is in %s, %d acknowledged it", p.Phase, len(p.Secret.Acks))
+		}
+		w.works(3)
+		w.waits("it is opened", w.homes, func(h *home) bool { return h.poll(id).Result != nil })
+		said := w.homes[0].said(late)
+		if said["announce"] != 1 || said["commit"]+said["deal"]+said["confirm"] != 0 || said["acknowledge"] != 1 {
+			t.Errorf("who was off wrote %v", said)
+		}
+		if tally, err := late.community().Tally(id.String()); err != nil || tally.Votes["no"] != 4 || tally.Outcome != "rejected" {
+			t.Errorf("%+v, %v", tally, err)
+		}
+	})
+}
