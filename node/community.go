@@ -34,6 +34,7 @@ const (
 	privLeft         = "left/"          // marks such a certificate as left behind by order
 	privOrder        = "order"          // the order about a dispute that is being carried out
 	privOrders       = "orders/"        // those that were, by time
+	privUncertain    = "uncertain"      // when the store was last rebuilt from files that may have lost what a trustee chose; it stays
 	privTrustee      = "trustee/"       // what a trustee keeps, by committee
 	privBallot       = "ballot/"        // a secret ballot that is prepared and not sent, by proposal
 	privReceipt      = "receipt/"       // a clerk's receipt for an own ballot, by poll and the clerk's key

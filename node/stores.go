@@ -58,15 +58,16 @@ func (n *Node) openStore(d vault.Daily) (*store.Store, error) {
 	return st, nil
 }
 
-// reopen opens a store after its rebuilding, with a mark for the clerk if what
-// it signed may be lost.
+// reopen opens a store after its rebuilding, with marks for the clerk and the
+// trustee if what they signed may be lost.
 func (n *Node) reopen(cfg store.Config, report store.Report) (*store.Store, error) {
 	st, err := store.Open(cfg)
 	if err != nil {
 		return nil, storeError(err)
 	}
 	if report.PrivateUncertain {
-		if err := st.PutPrivate(privRebuilt, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+		now := []byte(time.Now().UTC().Format(time.RFC3339))
+		if err := st.PutPrivates(map[string][]byte{privRebuilt: now, privUncertain: now}); err != nil {
 			return nil, errors.Join(storeError(err), st.Close())
 		}
 	}

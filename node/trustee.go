@@ -200,6 +200,9 @@ func (x duty) done(r *protocol.Record) bool {
 // on the disk before either is made.
 func (c *Community) openAsTrustee(l *ledger, x duty, k *trusteeSecret, written []*protocol.Record) error {
 	sealed := x.poll.Sealed()
+	if !k.chose(x.poll.Proposal) && !slices.Contains(x.poll.Secret.Acks, uint64(x.number)) && l.mayHaveForgotten(x.poll) {
+		return errForgotten
+	}
 	if err := l.choose(k, x.committee.ID, x.poll.Proposal, sealed.Set); err != nil {
 		return err
 	}

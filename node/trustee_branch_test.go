@@ -136,3 +136,38 @@ func TestTrusteeCatchesUp(t *testing.T) {
 		}
 	})
 }
+
+// Whose store was rebuilt from damaged files opens no vote that had closed before:
+// it may have acknowledged another closing. It does its part in the next.
+func TestTrusteeOfARebuiltStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCouncil(t)
+		defer w.end()
+		vote := func(id protocol.ID) {
+			for _, i := range []int{0, 2, 3} {
+				if _, err := w.homes[i].community().Vote(w.ctx, id.String(), "yes"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(2 * time.Hour)
+		}
+		first := w.opens()
+		w.work[1]()
+		vote(first)
+		now := []byte(time.Now().UTC().Format(time.RFC3339))
+		if err := w.homes[1].community().store.PutPrivate(privUncertain, now); err != nil {
+			t.Fatal(err)
+		}
+		w.homes[1].restart()
+		w.works(1)
+		time.Sleep(time.Hour)
+		if p := w.homes[0].poll(first); len(p.Secret.Acks) != 2 || w.homes[0].said(w.homes[1])["acknowledge"] != 0 {
+			t.Errorf("%d acknowledged it", len(p.Secret.Acks))
+		}
+		second := w.opens()
+		vote(second)
+		if r := w.homes[0].poll(second).Result; r == nil || r.Votes[0].N != 3 {
+			t.Errorf("the next vote: %+v", r)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/charter"
@@ -74,6 +75,26 @@ func (l *ledger) keepTrustee(id protocol.ID, k *trusteeSecret) error {
 // errOtherClosing is why a trustee does not open a vote: the difference of two sets
 // would be open too.
 var errOtherClosing = errors.New("node: this trustee opens another closing of the vote, of a branch that it followed before")
+
+// errForgotten is why a trustee does not open a vote after its store was rebuilt.
+var errForgotten = errors.New("node: the store was rebuilt after this vote had closed: which closing this trustee opens may be lost with what was damaged, so it opens none; the other trustees can")
+
+// mayHaveForgotten reports whether a vote closed before the store was rebuilt from
+// files that may be of before this device chose what to open of it. Of what closes
+// later it has chosen nothing yet.
+func (l *ledger) mayHaveForgotten(p *decision.Poll) bool {
+	b, err := l.store.Private(privUncertain)
+	if errors.Is(err, store.ErrNotFound) {
+		return false
+	}
+	at, parseErr := time.Parse(time.RFC3339, string(b))
+	return err != nil || parseErr != nil || p.Opened+p.Body.Voting <= at.Add(maxAhead).Unix()
+}
+
+// chose reports whether it is settled which closing of a vote this device opens.
+func (k *trusteeSecret) chose(proposal protocol.ID) bool {
+	return slices.ContainsFunc(k.Chosen, func(c closing) bool { return c.Proposal == proposal })
+}
 
 // choose settles which closing of a vote this device opens, durably, and refuses
 // another than the first.
