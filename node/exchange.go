@@ -63,7 +63,7 @@ func (c *Community) export(ctx context.Context, l *ledger, w io.Writer, req Bund
 	for h := from + 1; h <= top; h++ {
 		p, err := l.packCheckpoint(h)
 		if err != nil {
-			return 0, storeError(err)
+			return 0, l.errHistory(h, err)
 		}
 		b, err := dagcbor.Marshal(p)
 		if err != nil {

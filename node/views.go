@@ -251,6 +251,9 @@ func (c *Community) Proposal(ref string) (Proposal, error) {
 	}
 	out := c.show(s, s.View.Decisions().Poll(id))
 	body, err := c.proposed(s.View.Decisions().Poll(id))
+	if isNotFound(err) {
+		err = nil // its text alone is of before the snapshot that this node began with
+	}
 	out.Text = body.Text
 	for i, d := range out.Dissents {
 		r, err := c.recordOf(d.Record)

@@ -116,7 +116,7 @@ func (a *app) auditHeld(ctx context.Context, ref string) (v audited, err error) 
 	}
 	defer n.Close()
 	in := n.In(a.opts.metastate)
-	p, err := in.Proposal(ctx, ref)
+	p, err := in.Tally(ctx, ref)
 	if err != nil {
 		return v, err
 	}
