@@ -76,6 +76,11 @@ func (u *urn) again() {
 	if restored.Root() != u.s.Root() {
 		u.t.Fatal("restored, it is another state")
 	}
+	for p := range u.s.Decisions().Polls() { // a sum that is kept, and one that is made of the ballots
+		if (p.Phase == decision.Voting || p.Phase == decision.Closed) && p.Secret != nil && restored.Decisions().Poll(p.Proposal).Secret.Sum().Digest() != p.Secret.Sum().Digest() {
+			u.t.Fatal("restored, the sum is another one")
+		}
+	}
 	u.s = restored
 }
 
