@@ -323,8 +323,8 @@ func TestTrusteeDealsBadly(t *testing.T) {
 			t.Fatal(err)
 		}
 		victim := k.Number(w.homes[1].community().Persona())
-		message := says[0].Message // the boxes are 48 bytes each, after a point of 32
-		message[strings.Index(string(message), "shares")+len("shares")+3+80*(victim-1)+40] ^= 1
+		message := says[0].Message // the boxes are 48 bytes each
+		message[strings.Index(string(message), "shares")+len("shares")+3+48*(victim-1)+20] ^= 1
 		if err := c.writeAsTrustee(l, protocol.Trustee, says[0], func(*state.State) bool { return true }); err != nil {
 			t.Fatal(err)
 		}

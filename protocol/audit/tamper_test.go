@@ -249,7 +249,7 @@ func TestComplaint(t *testing.T) {
 		first := bytes.Index(body.Message, []byte("shares")) + len("shares") + 3
 		for n := range 4 {
 			if n+1 != town.committee(id).Number(town.w.Persona("bob")) {
-				body.Message[first+80*n+40] ^= 1 // in the box of another
+				body.Message[first+48*n+20] ^= 1 // in the box of another
 				return
 			}
 		}

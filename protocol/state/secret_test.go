@@ -140,7 +140,7 @@ func (u *urn) key(id protocol.ID) {
 				if message = d.Bytes(); c.Stage == committee.Commit {
 					message = d.Commitment().Bytes()
 				} else if u.false {
-					at := bytes.Index(message, []byte("shares")) + len("shares") + 3 + 3*80 + 40 // in the fourth box
+					at := bytes.Index(message, []byte("shares")) + len("shares") + 3 + 3*48 + 20 // in the fourth box
 					message[at] ^= 1
 				}
 			case committee.Confirm:

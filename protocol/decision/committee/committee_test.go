@@ -180,7 +180,7 @@ func TestComplaints(t *testing.T) {
 	p.step(1, p.all(1, 2, 3, 4)...)
 	p.step(1, p.all(1, 2, 3, 4)...)
 	deals := p.all(1, 2, 3, 4)
-	at := bytes.Index(deals[1].Body, []byte("shares")) + len("shares") + 3 + 2*80 + 40 // in the third box
+	at := bytes.Index(deals[1].Body, []byte("shares")) + len("shares") + 3 + 2*48 + 20 // in the third box
 	deals[1].Body = slices.Clone(deals[1].Body)
 	deals[1].Body[at] ^= 1
 	p.step(1, deals...)

@@ -140,8 +140,10 @@ func generated(t *testing.T, v keygenVector) committeeRead {
 	dealt := [][]byte{roster}
 	for i := range v.Deals {
 		d := unmarshal[struct {
+			Key         []byte `cbor:"key"`
 			Proof       []byte `cbor:"proof"`
 			Shares      []byte `cbor:"shares"`
+			Sealing     []byte `cbor:"sealing"`
 			Commitments []byte `cbor:"commitments"`
 		}](v.Deals[i])
 		commitment := unmarshal[struct {
@@ -150,19 +152,20 @@ func generated(t *testing.T, v keygenVector) committeeRead {
 		bound := [][]byte{roster, u32(i + 1)}
 		points := slices.Collect(slices.Chunk(d.Commitments, 32))
 		all := append(slices.Clone(bound), points...)
-		if len(points) != c.k || !bytes.Equal(hash("commitment", all...)[:32], commitment.Digest) || !knows("deal", all, pointOf(points[0]), d.Proof) {
+		if len(points) != c.k || !bytes.Equal(hash("commitment", all...)[:32], commitment.Digest) || !knows("deal", all, pointOf(points[0]), d.Proof) ||
+			!knows("sealing", all, pointOf(d.Key), d.Sealing) {
 			t.Errorf("deal %d", i+1)
 		}
 		qualified := slices.Contains(v.Qualified, i+1)
 		if qualified {
 			dealt, c.y = append(append(dealt, u32(i+1)), points...), plus(c.y, pointOf(points[0]))
 		}
-		for j, box := range slices.Collect(slices.Chunk(d.Shares, 80)) {
+		for j, box := range slices.Collect(slices.Chunk(d.Shares, 48)) {
 			value := r255.Identity()
 			for m := len(points) - 1; m >= 0; m-- {
 				value = plus(times(small(int64(j+1)), value), pointOf(points[m]))
 			}
-			if share, ok := unsealed(append(slices.Clone(bound), u32(j+1), bytesOf(keys[j])), box, times(secrets[j], pointOf(box[:32]))); !ok || !timesG(share).IsEqual(value) {
+			if share, ok := unsealed(append(slices.Clone(bound), u32(j+1), bytesOf(keys[j]), d.Key), box, times(secrets[j], pointOf(d.Key))); !ok || !timesG(share).IsEqual(value) {
 				t.Errorf("deal %d, share %d", i+1, j+1)
 			}
 			if qualified {
@@ -170,7 +173,7 @@ func generated(t *testing.T, v keygenVector) committeeRead {
 			}
 		}
 		if i == 0 {
-			complained(t, v, append(slices.Clone(bound), u32(v.Accuser)), keys[v.Accuser-1], d.Shares[80*(v.Accuser-1):])
+			complained(t, v, append(slices.Clone(bound), u32(v.Accuser)), keys[v.Accuser-1], d.Key, d.Shares[48*(v.Accuser-1):])
 		}
 	}
 	c.dealt = hash("dealt", dealt...)[:32]
@@ -187,10 +190,10 @@ func generated(t *testing.T, v keygenVector) committeeRead {
 
 // unsealed opens a share, rule 8.
 func unsealed(bound [][]byte, box []byte, shared element) (number, bool) {
-	key := hash("box", append(bound, box[:32], bytesOf(shared))...)[:32]
+	key := hash("box", append(bound, bytesOf(shared))...)[:32]
 	aead, err := chacha20poly1305.New(key)
 	check(err)
-	plain, err := aead.Open(nil, make([]byte, 12), box[32:80], nil)
+	plain, err := aead.Open(nil, make([]byte, 12), box[:48], nil)
 	if err != nil {
 		return nil, false
 	}
@@ -198,7 +201,7 @@ func unsealed(bound [][]byte, box []byte, shared element) (number, bool) {
 }
 
 // complained checks that a complaint of the first deal shows a good share, rule 9.
-func complained(t *testing.T, v keygenVector, bound [][]byte, key element, box []byte) {
+func complained(t *testing.T, v keygenVector, bound [][]byte, key element, ephemeral, box []byte) {
 	t.Helper()
 	c := unmarshal[struct {
 		Key    []byte `cbor:"key"`
@@ -206,10 +209,10 @@ func complained(t *testing.T, v keygenVector, bound [][]byte, key element, box [
 		Dealer int    `cbor:"dealer"`
 	}](v.Complaint)
 	shared := pointOf(c.Key)
-	if c.Dealer != 1 || !equals("complaint", bound, key, pointOf(box[:32]), shared, c.Proof) {
+	if c.Dealer != 1 || !equals("complaint", bound, key, pointOf(ephemeral), shared, c.Proof) {
 		t.Error("complaint")
 	}
-	if _, ok := unsealed(append(slices.Clone(bound), bytesOf(key)), box, shared); !ok {
+	if _, ok := unsealed(append(slices.Clone(bound), bytesOf(key), ephemeral), box, shared); !ok {
 		t.Error("the complaint opens nothing")
 	}
 }

@@ -2,11 +2,13 @@ package keygen
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/metastate-p2p/metastate/protocol/decision/secret/group"
+	"github.com/metastate-p2p/metastate/protocol/decision/secret/proof"
 )
 
 // judged is the verdict that everybody reads from the bytes of a complaint.
@@ -28,18 +30,18 @@ func judged(t *testing.T, d *Deal, accuser int, c Complaint) Verdict {
 func TestBadShare(t *testing.T) {
 	b := newBoard(t, 1, 1)
 	const victim = 3
-	key := group.Base(b.trustees[victim-1].secret)
+	rho := sealingOf(b, b.deals[0])
 	for what, spoil := range map[string]func(d *Deal){
-		"another number":     func(d *Deal) { d.shares[victim-1] = d.seal(victim, number(5), number(6)) },
+		"another number":     func(d *Deal) { d.shares[victim-1] = d.seal(victim, number(5), rho) },
 		"another's share":    func(d *Deal) { d.shares[victim-1] = d.shares[0] },
-		"a box of noise":     func(d *Deal) { d.shares[victim-1].box[0] ^= 1 },
-		"another ephemeral":  func(d *Deal) { d.shares[victim-1].ephemeral = group.Base(number(9)) },
-		"the number plus L":  func(d *Deal) { d.shares[victim-1] = uncanonical(t, d, victim, key) },
-		"sealed to another":  func(d *Deal) { d.shares[victim-1] = d.seal(2, polynomialOf(b, b.deals[0]).at(victim), number(6)) },
-		"of another's curve": func(d *Deal) { d.shares[victim-1] = d.seal(victim, polynomialOf(b, b.deals[1]).at(victim), number(6)) },
+		"a box of noise":     func(d *Deal) { d.shares[victim-1][0] ^= 1 },
+		"of another secret":  func(d *Deal) { d.shares[victim-1] = d.seal(victim, polynomialOf(b, b.deals[0]).at(victim), number(6)) },
+		"the number plus L":  func(d *Deal) { d.shares[victim-1] = uncanonical(t, d, victim, rho) },
+		"sealed to another":  func(d *Deal) { d.shares[victim-1] = d.seal(2, polynomialOf(b, b.deals[0]).at(victim), rho) },
+		"of another's curve": func(d *Deal) { d.shares[victim-1] = d.seal(victim, polynomialOf(b, b.deals[1]).at(victim), rho) },
 	} {
 		d := *b.deals[0]
-		d.shares = append([]sealed(nil), d.shares...)
+		d.shares = slices.Clone(d.shares)
 		spoil(&d)
 		bad, err := b.read(&d)
 		if err != nil {
@@ -61,19 +63,22 @@ func TestBadShare(t *testing.T) {
 	}
 }
 
+// sealingOf is the secret that a deal's shares are sealed with.
+func sealingOf(b *board, d *Deal) group.Scalar {
+	return proof.Derive(&b.trustees[d.dealer-1].seed, "rho", d.bound()...)
+}
+
 // uncanonical seals the right share as a number at or above the order.
-func uncanonical(t *testing.T, d *Deal, j int, key group.Point) sealed {
+func uncanonical(t *testing.T, d *Deal, j int, rho group.Scalar) (s box) {
 	t.Helper()
-	rho := number(6)
-	s := sealed{ephemeral: group.Base(rho)}
-	k := d.key(j, s.ephemeral, key.Mul(rho))
+	k := d.key(j, d.roster.keys[j-1].Mul(rho))
 	aead, err := chacha20poly1305.New(k[:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	order := "\xed\xd3\xf5\x5c\x1a\x63\x12\x58\xd6\x9c\xf7\xa2\xde\xf9\xde\x14" +
 		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10"
-	aead.Seal(s.box[:0], noNonce[:], []byte(order), nil)
+	aead.Seal(s[:0], noNonce[:], []byte(order), nil)
 	return s
 }
 

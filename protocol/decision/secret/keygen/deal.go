@@ -20,17 +20,17 @@ type Commitment [32]byte
 // sealed. One that exists holds all but, perhaps, what only those can see who
 // open its shares.
 type Deal struct {
-	roster *Roster
-	dealer int
-	points []group.Point // the coefficients, the constant first, times the generator
-	proof  proof.Proof   // of the constant
-	shares []sealed      // of each trustee
+	roster    *Roster
+	dealer    int
+	points    []group.Point // the coefficients, the constant first, times the generator
+	proof     proof.Proof   // of the constant
+	ephemeral group.Point   // what all shares are sealed with
+	sealing   proof.Proof   // of its secret
+	shares    []box         // of each trustee
 }
 
-type sealed struct {
-	ephemeral group.Point
-	box       [boxSize]byte
-}
+// A box is a sealed scalar.
+type box [boxSize]byte
 
 // Dealer is the trustee who made it.
 func (d *Deal) Dealer() int { return d.dealer }
@@ -55,12 +55,19 @@ func (d *Deal) knowledge() proof.Knowledge {
 	return proof.Knowledge{Label: "deal", Bound: append(d.bound(), encodings(d.points)...), X: d.points[0]}
 }
 
+// sealed is that the dealer knows the secret of what it seals with. Without it a
+// dealer could take another deal's ephemeral key, or a multiple: a complaint shows
+// what that times the accuser's secret is, and so the share in the other deal too.
+func (d *Deal) sealed() proof.Knowledge {
+	return proof.Knowledge{Label: "sealing", Bound: append(d.bound(), encodings(d.points)...), X: d.ephemeral}
+}
+
 // check refuses what anybody sees is wrong.
 func (d *Deal) check(c Commitment) error {
 	if d.Commitment() != c {
 		return fmt.Errorf("keygen: deal of trustee %d: it is not the one committed to", d.dealer)
 	}
-	if d.points[0].IsIdentity() || !d.knowledge().Verify(d.proof) {
+	if d.points[0].IsIdentity() || !d.knowledge().Verify(d.proof) || d.ephemeral.IsIdentity() || !d.sealed().Verify(d.sealing) {
 		return fmt.Errorf("keygen: deal of trustee %d: %w", d.dealer, errProof)
 	}
 	return nil
@@ -79,37 +86,37 @@ func valueAt(points []group.Point, j int) group.Point {
 }
 
 // key is for one box only, so that its nonce is zero.
-func (d *Deal) key(j int, ephemeral, shared group.Point) [32]byte {
+func (d *Deal) key(j int, shared group.Point) [32]byte {
 	list := append(d.bound(), proof.U32(j))
-	return proof.Digest("box", append(list, encodings([]group.Point{d.roster.keys[j-1], ephemeral, shared})...)...)
+	return proof.Digest("box", append(list, encodings([]group.Point{d.roster.keys[j-1], d.ephemeral, shared})...)...)
 }
 
 var noNonce [chacha20poly1305.NonceSize]byte
 
-func (d *Deal) seal(j int, share, rho group.Scalar) (s sealed) {
-	s.ephemeral = group.Base(rho)
-	key, plain := d.key(j, s.ephemeral, d.roster.keys[j-1].Mul(rho)), share.Bytes()
+// seal seals a share with the secret of the ephemeral key.
+func (d *Deal) seal(j int, share, rho group.Scalar) (b box) {
+	key, plain := d.key(j, d.roster.keys[j-1].Mul(rho)), share.Bytes()
 	defer clear(key[:])
 	defer clear(plain[:])
 	aead, err := chacha20poly1305.New(key[:])
 	if err != nil {
 		panic("keygen: " + err.Error()) // of 32 bytes there is none
 	}
-	aead.Seal(s.box[:0], noNonce[:], plain[:], nil)
-	return s
+	aead.Seal(b[:0], noNonce[:], plain[:], nil)
+	return b
 }
 
 // open opens the share of trustee j with what its key and the box's share. It is
 // the same for the trustee and for whoever judges.
 func (d *Deal) open(j int, shared group.Point) (group.Scalar, error) {
 	in := d.shares[j-1]
-	key := d.key(j, in.ephemeral, shared)
+	key := d.key(j, shared)
 	defer clear(key[:])
 	aead, err := chacha20poly1305.New(key[:])
 	if err != nil {
 		panic("keygen: " + err.Error())
 	}
-	plain, err := aead.Open(nil, noNonce[:], in.box[:], nil)
+	plain, err := aead.Open(nil, noNonce[:], in[:], nil)
 	if err != nil {
 		return group.Scalar{}, ErrShare
 	}
@@ -124,7 +131,7 @@ func (d *Deal) open(j int, shared group.Point) (group.Scalar, error) {
 // A Complaint opens the share of whoever complains of a deal.
 type Complaint struct {
 	dealer int
-	shared group.Point // the box's ephemeral point times the accuser's secret
+	shared group.Point // the deal's ephemeral key times the accuser's secret
 	proof  proof.Proof
 }
 
@@ -134,7 +141,7 @@ func (c Complaint) Dealer() int { return c.dealer }
 func (c Complaint) equality(d *Deal, accuser int) proof.Equality {
 	return proof.Equality{
 		Label: "complaint", Bound: append(d.bound(), proof.U32(accuser)),
-		X: d.roster.keys[accuser-1], P: d.shares[accuser-1].ephemeral, Q: c.shared,
+		X: d.roster.keys[accuser-1], P: d.ephemeral, Q: c.shared,
 	}
 }
 

@@ -9,13 +9,10 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/internal/wire"
 )
 
-// sealedSize is the length of a share that is sealed to one trustee.
-const sealedSize = group.Size + boxSize
-
 func appendKey(b []byte, name string) []byte { return dagcbor.AppendText(b, name) }
 
-func appendProof(b []byte, p proof.Proof) []byte {
-	return dagcbor.AppendBytes(appendKey(b, "proof"), p.Append(nil))
+func appendProof(b []byte, name string, p proof.Proof) []byte {
+	return dagcbor.AppendBytes(appendKey(b, name), p.Append(nil))
 }
 
 func appendPoint(b []byte, name string, p group.Point) []byte {
@@ -34,8 +31,8 @@ func readKey(d *wire.Decoder, name string) group.Point {
 	return p
 }
 
-func readProof(d *wire.Decoder) proof.Proof {
-	d.Key("proof")
+func readProof(d *wire.Decoder, name string) proof.Proof {
+	d.Key(name)
 	var b [proof.Size]byte
 	d.Fixed(b[:])
 	p, err := proof.Parse(b[:])
@@ -47,14 +44,14 @@ func readProof(d *wire.Decoder) proof.Proof {
 
 // Bytes is the encoding: {key, proof}.
 func (a Announcement) Bytes() []byte {
-	return appendProof(appendPoint(dagcbor.AppendMap(nil, 2), "key", a.key), a.proof)
+	return appendProof(appendPoint(dagcbor.AppendMap(nil, 2), "key", a.key), "proof", a.proof)
 }
 
 // ParseAnnouncement decodes one. It does not [Announcement.Check] it.
 func ParseAnnouncement(b []byte) (Announcement, error) {
 	d := wire.NewDecoder(b)
 	d.Open(2, 2)
-	a := Announcement{key: readKey(d, "key"), proof: readProof(d)}
+	a := Announcement{key: readKey(d, "key"), proof: readProof(d, "proof")}
 	if err := d.End(); err != nil {
 		return Announcement{}, fmt.Errorf("keygen: announcement: %w", err)
 	}
@@ -78,18 +75,18 @@ func ParseCommitment(b []byte) (Commitment, error) {
 	return c, nil
 }
 
-// Bytes is the encoding: {proof, shares, commitments}.
+// Bytes is the encoding: {key, proof, shares, sealing, commitments}.
 func (d *Deal) Bytes() []byte {
 	var shares, points []byte
 	for _, s := range d.shares {
-		enc := s.ephemeral.Bytes()
-		shares = append(append(shares, enc[:]...), s.box[:]...)
+		shares = append(shares, s[:]...)
 	}
 	for _, enc := range encodings(d.points) {
 		points = append(points, enc...)
 	}
-	b := appendProof(dagcbor.AppendMap(nil, 3), d.proof)
+	b := appendProof(appendPoint(dagcbor.AppendMap(nil, 5), "key", d.ephemeral), "proof", d.proof)
 	b = dagcbor.AppendBytes(appendKey(b, "shares"), shares)
+	b = appendProof(b, "sealing", d.sealing)
 	return dagcbor.AppendBytes(appendKey(b, "commitments"), points)
 }
 
@@ -100,20 +97,17 @@ func ParseDeal(r *Roster, dealer int, committed Commitment, b []byte) (*Deal, er
 		return nil, err
 	}
 	in := wire.NewDecoder(b)
-	in.Open(3, 3)
-	d := &Deal{roster: r, dealer: dealer, proof: readProof(in)}
+	in.Open(5, 5)
+	d := &Deal{roster: r, dealer: dealer, ephemeral: readKey(in, "key"), proof: readProof(in, "proof")}
 	in.Key("shares")
-	shares := make([]byte, r.N()*sealedSize)
+	shares := make([]byte, r.N()*boxSize)
 	in.Fixed(shares)
+	d.sealing = readProof(in, "sealing")
 	in.Key("commitments")
 	points := make([]byte, r.K()*group.Size)
 	in.Fixed(points)
-	for ; len(shares) > 0; shares = shares[sealedSize:] {
-		p, err := group.ParseKey(shares[:group.Size])
-		if err != nil {
-			in.Fail("a share: %w", err)
-		}
-		d.shares = append(d.shares, sealed{p, [boxSize]byte(shares[group.Size:])})
+	for ; len(shares) > 0; shares = shares[boxSize:] {
+		d.shares = append(d.shares, box(shares))
 	}
 	for ; len(points) > 0; points = points[group.Size:] {
 		p, err := group.ParsePoint(points[:group.Size])
@@ -133,7 +127,7 @@ func ParseDeal(r *Roster, dealer int, committed Commitment, b []byte) (*Deal, er
 
 // Bytes is the encoding: {key, proof, dealer}.
 func (c Complaint) Bytes() []byte {
-	b := appendProof(appendPoint(dagcbor.AppendMap(nil, 3), "key", c.shared), c.proof)
+	b := appendProof(appendPoint(dagcbor.AppendMap(nil, 3), "key", c.shared), "proof", c.proof)
 	return dagcbor.AppendUint(appendKey(b, "dealer"), uint64(c.dealer))
 }
 
@@ -141,7 +135,7 @@ func (c Complaint) Bytes() []byte {
 func ParseComplaint(b []byte) (Complaint, error) {
 	d := wire.NewDecoder(b)
 	d.Open(3, 3)
-	c := Complaint{shared: readKey(d, "key"), proof: readProof(d)}
+	c := Complaint{shared: readKey(d, "key"), proof: readProof(d, "proof")}
 	d.Key("dealer")
 	if c.dealer = int(d.Uint(3*MaxFaults + 1)); c.dealer == 0 {
 		d.Fail("there is no trustee 0")

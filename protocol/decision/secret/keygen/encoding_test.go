@@ -76,8 +76,7 @@ func TestEncodings(t *testing.T) {
 func TestDealFlips(t *testing.T) {
 	b := newBoard(t, 1, 1)
 	in := b.deals[0].Bytes()
-	first := b.deals[0].shares[0].ephemeral.Bytes()
-	shares := bytes.Index(in, first[:])
+	shares := bytes.Index(in, b.deals[0].shares[0][:])
 	for at := range in {
 		spoilt := bytes.Clone(in)
 		spoilt[at] ^= 1
@@ -85,7 +84,7 @@ func TestDealFlips(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		j := (at - shares) / sealedSize
+		j := (at - shares) / boxSize
 		if at < shares || j >= len(b.trustees) {
 			t.Fatalf("byte %d may be another", at)
 		}
@@ -101,8 +100,8 @@ func TestIdentitiesAreRefused(t *testing.T) {
 	zero := make([]byte, 32)
 	for kind, point := range map[string][32]byte{
 		"announcement": b.announced[0].key.Bytes(),
-		"complaint":    b.deals[0].shares[1].ephemeral.Mul(b.trustees[1].secret).Bytes(),
-		"deal":         b.deals[0].shares[0].ephemeral.Bytes(),
+		"complaint":    b.deals[0].ephemeral.Mul(b.trustees[1].secret).Bytes(),
+		"deal":         b.deals[0].ephemeral.Bytes(),
 	} {
 		in := bytes.Replace(messages[kind], point[:], zero, 1)
 		if _, err := b.parsers()[kind](in); bytes.Equal(in, messages[kind]) || !errors.Is(err, wire.ErrMalformed) {

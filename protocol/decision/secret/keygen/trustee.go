@@ -73,12 +73,14 @@ func (t *Trustee) Deal(r *Roster) (*Deal, error) {
 		d.points = append(d.points, group.Base(f[m]))
 	}
 	d.proof = d.knowledge().Prove(f[0], &t.seed)
+	rho := proof.Derive(&t.seed, "rho", at...)
+	defer rho.Erase()
+	d.ephemeral = group.Base(rho)
+	d.sealing = d.sealed().Prove(rho, &t.seed)
 	for j := 1; j <= r.N(); j++ {
-		rho := proof.Derive(&t.seed, "rho", append(at, proof.U32(j))...)
 		share := f.at(j)
 		d.shares = append(d.shares, d.seal(j, share, rho))
 		share.Erase()
-		rho.Erase()
 	}
 	return d, nil
 }
@@ -99,7 +101,7 @@ func (t *Trustee) Receive(d *Deal) (*Share, error) {
 	if err := t.in(d.roster); err != nil {
 		return nil, err
 	}
-	s, err := d.open(t.index, d.shares[t.index-1].ephemeral.Mul(t.secret))
+	s, err := d.open(t.index, d.ephemeral.Mul(t.secret))
 	if err != nil {
 		return nil, fmt.Errorf("keygen: deal of trustee %d for trustee %d: %w", d.dealer, t.index, err)
 	}
@@ -111,7 +113,7 @@ func (t *Trustee) Complain(d *Deal) (Complaint, error) {
 	if err := t.in(d.roster); err != nil {
 		return Complaint{}, err
 	}
-	c := Complaint{dealer: d.dealer, shared: d.shares[t.index-1].ephemeral.Mul(t.secret)}
+	c := Complaint{dealer: d.dealer, shared: d.ephemeral.Mul(t.secret)}
 	c.proof = c.equality(d, t.index).Prove(t.secret, &t.seed)
 	return c, nil
 }
