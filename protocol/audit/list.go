@@ -20,8 +20,9 @@ type Listed struct {
 }
 
 // List finds the proposals in a history, in its order, to choose one to audit. It
-// goes past what is damaged; a vote whose proposal is comes last, without a title. What it says is not verified but for the signatures of
-// the proposals.
+// goes past what is damaged; a vote whose proposal is comes last, without a title.
+// What it says is not verified but for the signatures of the proposals. Errors are
+// the underlying reader's.
 func List(src *bundle.Reader) (list []Listed, err error) {
 	closed := map[protocol.ID]bool{}
 	var over []protocol.ID

@@ -63,10 +63,7 @@ func (t *trail) noResult() (Step, *decision.Result) {
 // must open it to the same.
 func (t *trail) secretResult() (Step, *decision.Result) {
 	sealed := secret.Sealed{Set: t.mine().Sealed().Set, Sum: t.sum}
-	k := len(t.shares)
-	if c := t.opening.Decisions().Committee(t.closing.poll.Secret.Committee); c != nil {
-		k = c.Kind().K()
-	}
+	k := t.opening.Decisions().Committee(t.closing.poll.Secret.Committee).Kind().K()
 	var results []*decision.Result
 	for _, some := range [][]*secret.Share{t.shares[:k], t.shares[len(t.shares)-k:]} {
 		opened, err := t.election.Result(sealed, some)

@@ -27,7 +27,7 @@ type trail struct {
 	covered map[protocol.ID]bool               // the same, by id
 	closing *closing
 	opens   []opens
-	reveal  charter.Class  // of the decision, when the sum was opened
+	reveal  charter.Class  // the decision's class when the sum was opened
 	poll    *decision.Poll // as of the last checkpoint
 	lost    []protocol.ID  // records of the vote that checkpoints cover and the history lacks
 	left    uint64         // ballots that no checkpoint covers

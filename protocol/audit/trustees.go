@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,8 +76,10 @@ func (t *trail) keys() Step {
 	return pass(Keys, "%s", text)
 }
 
-// trusteesOf are who are trustees of a vote whose committee is called in a state, by rising
-// persona, with the id of the committee that they are (SPEC §8.6 rule 2).
+// trusteesOf are who are trustees of a vote whose committee is called in a state, by
+// rising persona, with the id of the committee that they are (SPEC §8.6 rule 2). It
+// says again what decision.Trustees does, and take and hear what package committee
+// does: an audit that called these would find their mistakes right.
 func trusteesOf(s *state.State) (id protocol.ID, personas []protocol.ID) {
 	type holder struct {
 		Persona protocol.ID `cbor:"p"`
@@ -119,6 +122,7 @@ func (m *making) take(said []*protocol.Record, stage committee.Stage) (protocol.
 	return m.c.ID, err
 }
 
+// hear takes the message of trustee n in a stage.
 func (m *making) hear(n int, stage committee.Stage, message []byte) (err error) {
 	switch stage {
 	case committee.Announce:
@@ -132,7 +136,7 @@ func (m *making) hear(n int, stage committee.Stage, message []byte) (err error) 
 	case committee.Complain:
 		x, bad := keygen.ParseComplaint(message)
 		if bad != nil || m.deals[x.Dealer()] == nil {
-			return fmt.Errorf("it complains of no deal")
+			return errors.New("it complains of no deal")
 		}
 		verdict, bad := m.deals[x.Dealer()].Judge(n, x)
 		switch {
@@ -155,7 +159,9 @@ func numbers(list []int) string {
 	return strings.Join(words, ", ")
 }
 
-// elect makes the election from its terms and the keys.
+// elect makes the election from its terms (SPEC §8.6 rule 4) and the keys that were
+// put together here. That it has the id of the one that ballots were made for is
+// what binds the two.
 func (t *trail) elect(p *decision.Poll, keys *keygen.Keys) error {
 	shape, err := decision.SecretShape(p.Body.Method, p.Body.Params)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/decision/secret"
 )
 
-// openSum judges what a trustee says once a secret vote is closed.
+// openSum judges what a trustee says once a secret vote is closed (SPEC §8.6
+// rules 7 and 8).
 func (f *fold) openSum(r *protocol.Record) protocol.Verdict {
 	body, err := protocol.Body[OpenBody](r)
 	if err != nil {
@@ -25,24 +26,25 @@ func (f *fold) openSum(r *protocol.Record) protocol.Verdict {
 	}
 	p := *f.s.Poll(body.Proposal)
 	if len(body.Share) == 0 {
-		return f.acknowledge(r, &p, uint64(n))
+		return f.acknowledge(r, &p, n)
 	}
 	return f.share(r, base, &p, n, body.Share)
 }
 
-func (f *fold) acknowledge(r *protocol.Record, p *Poll, n uint64) protocol.Verdict {
+func (f *fold) acknowledge(r *protocol.Record, p *Poll, n int) protocol.Verdict {
 	if r.Header().Checkpoint.Height < p.Secret.Height {
 		return protocol.Void(r, RulePhase, "The trustee did not know the closing yet.")
 	}
-	if i, has := slices.BinarySearch(p.Secret.Acks, n); !has {
+	if i, has := slices.BinarySearch(p.Secret.Acks, uint64(n)); !has {
 		s := *p.Secret
-		s.Acks = slices.Insert(slices.Clone(s.Acks), i, n)
+		s.Acks = slices.Insert(slices.Clone(s.Acks), i, uint64(n))
 		p.Secret = &s
 		f.s = f.s.put(p)
 	}
 	return protocol.Stand(r, RuleAck, "A trustee opens this closing, and no other.")
 }
 
+// share takes the share of trustee n, if it is of the sum that the base sealed.
 func (f *fold) share(r *protocol.Record, base, p *Poll, n int, share []byte) protocol.Verdict {
 	if len(base.Secret.Acks) < f.s.Committee(p.Secret.Committee).Kind().Q() {
 		return protocol.Void(r, RulePhase, "Too few trustees have acknowledged the closing.")
@@ -92,6 +94,8 @@ func (f *fold) unsealAll() {
 	}
 }
 
+// reveal opens the sum of a poll and counts it. Errors are none of the records':
+// shares were verified, and so were the ballots in the sum.
 func (f *fold) reveal(p *Poll) error {
 	sealed := p.Sealed()
 	var shares []*secret.Share

@@ -11,8 +11,9 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/merkle"
 )
 
-// Trees are the maps of polls, of first votes on entrenched changes, and of what
-// members said that lasts. The ballots of each poll are a map of their own.
+// Trees are the maps of polls, of first votes on entrenched changes, of what
+// members said that lasts, and of committees of trustees. The ballots of each poll
+// are a map of their own.
 func (s State) Trees() (polls, firsts, said, committees merkle.Tree) {
 	return s.polls, s.firsts, s.said, s.committees
 }
@@ -92,10 +93,9 @@ type Leaves struct {
 
 // Restore makes the decisions of their leaves. Timers, and what the last step
 // closed, follow from them. The words of results are not among them, nor the
-// ballots of closed polls. The caller
-// compares [State.Root], [State.FirstsRoot] and [State.SaidRoot] with digests that
-// it trusts;
-// what Restore refuses is what rules could not go on from.
+// ballots of closed polls. The caller compares [State.Root], [State.FirstsRoot],
+// [State.SaidRoot] and [State.CommitteesRoot] with digests that it trusts; what
+// Restore refuses is what rules could not go on from.
 func Restore(l Leaves) (s State, err error) {
 	s.firsts, err = merkle.Decode(l.Firsts, func(_ [32]byte, leaf []byte) (v firstVote, err error) {
 		return v, dagcbor.Unmarshal(leaf, &v)

@@ -18,7 +18,7 @@ type Secrecy struct {
 	Committee protocol.ID   `cbor:"committee"`
 	Roll      []byte        `cbor:"roll,omitempty"`   // root of the members when the vote opened
 	Height    uint64        `cbor:"height,omitempty"` // of the closing checkpoint
-	Acks      []uint64      `cbor:"acks,omitempty"`   // trustees who opens this closing and no other, rising
+	Acks      []uint64      `cbor:"acks,omitempty"`   // numbers of trustees who open this closing and no other, rising
 	Shares    []OpenedShare `cbor:"shares,omitempty"` // by rising trustee
 	Wrong     []protocol.ID `cbor:"wrong,omitempty"`  // records of shares that do not hold
 
@@ -67,7 +67,7 @@ func (p *Poll) Closing() (ballots [32]byte, n uint64, result protocol.ID) {
 }
 
 // Sealed is what trustees open: the sum of the ballots, bound to their set and the
-// checkpoint that closed it.
+// checkpoint that closed it (SPEC §8.6 rule 6).
 func (p *Poll) Sealed() secret.Sealed {
 	root := p.ballotsRoot()
 	set := protocol.Sum(slices.Concat([]byte("metastate/sealed/1"), p.Proposal[:], binary.BigEndian.AppendUint64(nil, p.Secret.Height), root[:]))

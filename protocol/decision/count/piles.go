@@ -42,9 +42,6 @@ func NewPiles(q Question, ballots []Ballot) *Piles {
 	return p
 }
 
-// Of are the papers on the pile of an option.
-func (p *Piles) Of(option int) []int32 { return p.of[option] }
-
 // First is how many ballots each pile holds.
 func (p *Piles) First() []uint64 {
 	n := make([]uint64, len(p.of))

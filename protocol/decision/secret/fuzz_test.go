@@ -57,14 +57,3 @@ func FuzzShare(f *testing.F) {
 		}
 	})
 }
-
-func FuzzAggregate(f *testing.F) {
-	p := newPoll(f, Shape{One, 0}, 2)
-	f.Add(p.Empty().Bytes())
-	f.Add(p.sum(f, []uint8{1, 0}).Sum.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if a, err := p.ParseAggregate(b); err == nil && !bytes.Equal(a.Bytes(), b) {
-			t.Fatalf("%x is taken as %x", b, a.Bytes())
-		}
-	})
-}

@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -25,9 +24,6 @@ func (e *Election) Empty() Aggregate {
 
 // Ballots is how many ballots were summed up.
 func (a Aggregate) Ballots() uint64 { return a.ballots }
-
-// Weight is the sum of their weights.
-func (a Aggregate) Weight() uint64 { return a.weight }
 
 // Plus adds a ballot that [Election.Verify] took. The weight is 1 unless the
 // election is weighted.
@@ -72,7 +68,8 @@ func (e *Election) change(a Aggregate, b *Ballot, weight uint64, by func(c, d pr
 	return out, nil
 }
 
-// Bytes is the encoding: ballots and weight in 8 bytes each, and the ciphertexts.
+// Bytes is the encoding (SPEC §8.5 rule 15): ballots and weight as u64be, and the
+// ciphertexts, 64 bytes each.
 func (a Aggregate) Bytes() []byte {
 	b := append(proof.U64(a.ballots), proof.U64(a.weight)...)
 	for _, c := range a.sums {
@@ -81,28 +78,7 @@ func (a Aggregate) Bytes() []byte {
 	return b
 }
 
-// ParseAggregate decodes a sum that whoever kept it made: nothing in it shows of
-// which ballots it is.
-func (e *Election) ParseAggregate(b []byte) (Aggregate, error) {
-	const head = 16
-	if want := head + len(e.layout.opened)*proof.CiphertextSize; len(b) != want {
-		return Aggregate{}, fmt.Errorf("secret: a sum of %d bytes and not %d", len(b), want)
-	}
-	a := Aggregate{election: e.id, ballots: binary.BigEndian.Uint64(b), weight: binary.BigEndian.Uint64(b[8:])}
-	if a.ballots > a.weight || a.weight > MaxTotal/e.layout.top {
-		return Aggregate{}, fmt.Errorf("secret: a sum of %d ballots of weight %d", a.ballots, a.weight)
-	}
-	for b = b[head:]; len(b) > 0; b = b[proof.CiphertextSize:] {
-		c, err := proof.ParseCiphertext(b[:proof.CiphertextSize])
-		if err != nil {
-			return Aggregate{}, fmt.Errorf("secret: a sum: %w", err)
-		}
-		a.sums = append(a.sums, c)
-	}
-	return a, nil
-}
-
-// Digest is a hash of the sum.
+// Digest is what the closing checkpoint says of the sum (SPEC §8.6 rule 6).
 func (a Aggregate) Digest() [32]byte {
 	return proof.Digest("aggregate", a.election[:], a.Bytes())
 }
