@@ -13,6 +13,7 @@ import (
 	"github.com/metastate-p2p/metastate/protocol/certificate"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
 
@@ -324,5 +325,42 @@ func TestList(t *testing.T) {
 	want := []audit.Listed{{Proposal: id, Title: "Where to?", Closed: true}, {Proposal: other, Title: "Where to?"}}
 	if err != nil || !slices.Equal(list, want) {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// Clerks can be recalled: whom the recall names signs from the checkpoint on that
+// carries it out, and nobody else.
+func TestRecalledClerk(t *testing.T) {
+	town := newTown(t)
+	carol := statetest.Key("device/carol")
+	town.keys[carol.Public()] = carol
+	act := town.w.Record("bob", protocol.Recall, roll.RecallBody{
+		Office: roll.Clerk, Reason: "lies", Out: []protocol.ID{town.w.Persona("alice")},
+		In: []roll.Clerkship{{Persona: town.w.Persona("carol"), Key: carol.Public()}},
+	}, statetest.How{})
+	list := []*protocol.Record{act}
+	for _, name := range []string{"carol", "dana", "eve"} {
+		list = append(list, town.w.Record(name, protocol.Endorse, roll.EndorseBody{Act: act.ID()}, statetest.How{After: []*protocol.Record{act}}))
+	}
+	before := town.tip.Clerks()
+	next, err := town.tip.ProposeUnder(act.ID(), list, town.tip.State().AsOf()+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	town.records = append(town.records, list...)
+	town.certs = append(town.certs, checkpointed{next.Value, town.certify(next.Signers(), next.Encoded), next.Chunks, next.Signers()})
+	town.tip = next.Tip
+	town.w.Cover(next.Tip.Ref(), list...)
+	at := len(town.certs) - 1
+	id := town.ask(decision.ProposeBody{Method: "yes-no", Voting: 1000})
+	town.do(town.w.Ballot("dana", id, "yes", statetest.How{}))
+	town.after(1000)
+	if r := must(t, town.bundle(), id); !r.Pass() || r.Checkpoint != town.tip.Ref() {
+		show(t, r)
+		t.Error("after a recall it does not pass")
+	}
+	town.certs[at].cert = town.certify(before, next.Encoded)
+	if r := named(t, "who was recalled signs", town.bundle(), id); r.Fault().Record != next.Tip.Ref().ID {
+		t.Errorf("%+v", r.Fault())
 	}
 }
