@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/metastate-p2p/metastate/node"
 	"github.com/metastate-p2p/metastate/node/httpapi"
+	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/decision/count"
 	"github.com/metastate-p2p/metastate/protocol/decision/count/chart"
 )
 
@@ -23,8 +26,13 @@ func (a *app) tallyCommand() *cobra.Command {
 	explain := false
 	c.Flags().BoolVar(&explain, "explain", false, "tell how it was counted, step by step")
 	svg := svgFlag(c)
+	write := c.Flags().String("write", "", "write the ballots of an open vote to this file, .blt or .csv, for any other program to count")
 	return query(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.Tally, error) {
-		t, err := n.In(a.opts.metastate).Tally(ctx, args[0])
+		in := n.In(a.opts.metastate)
+		t, err := in.Tally(ctx, args[0])
+		if err == nil && *write != "" {
+			err = writeSheet(ctx, c, in, t, *write)
+		}
 		if err != nil || !t.Final {
 			return t, err // of what is not over there is nothing to draw
 		}
@@ -38,6 +46,10 @@ func (a *app) tallyCommand() *cobra.Command {
 			p.line("")
 			showRounds(p, t.Rounds, calledBy(t.Names))
 		}
+		if *write != "" && t.Carried > 0 {
+			p.line("")
+			p.line("The file has the ballots that were cast, and not the %s that members gave to others: these count besides.", node.Counted(int(t.Carried), "vote"))
+		}
 		if *svg != "" && !t.Final {
 			p.line("")
 			p.line("Nothing is drawn: the vote is not closed by a checkpoint yet.")
@@ -47,6 +59,35 @@ func (a *app) tallyCommand() *cobra.Command {
 			p.fields("closed by", fmt.Sprintf("checkpoint %d, %s", t.Checkpoint.Height, t.Checkpoint.ID))
 		}
 	})
+}
+
+// writeSheet writes the ballots of an open vote into a file.
+func writeSheet(ctx context.Context, c *cobra.Command, in httpapi.Inside, t node.Tally, path string) error {
+	s, err := in.Sheet(ctx, t.Proposal.String())
+	if err != nil {
+		return err
+	}
+	options := called(s.Options, s.Names)
+	e := election{title: s.Title, question: count.Question{Options: options, Seats: s.Seats, Order: count.AsListed(len(options))}}
+	for _, b := range s.Ballots {
+		marks := make(count.Marks, len(b.Marks))
+		for i, m := range b.Marks {
+			marks[i] = uint8(m)
+		}
+		e.ballots = append(e.ballots, count.Ballot{Marks: marks, N: b.N})
+	}
+	m, err := decision.MethodByName(s.Method)
+	if err != nil {
+		return err
+	}
+	switch m.Form(e.question).(type) {
+	case count.One, count.Approvals, count.Ranking:
+	default:
+		if strings.EqualFold(filepath.Ext(path), ".blt") {
+			return usage(c, "BLT files hold rankings, and ballots of the method %s are numbers: write a file whose name ends in .csv", s.Method)
+		}
+	}
+	return e.write(c, path)
 }
 
 // calledBy is what one option is called.

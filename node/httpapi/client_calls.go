@@ -213,6 +213,11 @@ func (in Inside) Tally(ctx context.Context, ref string) (node.Tally, error) {
 	return get[node.Tally](ctx, in, "/proposals/tally", "proposal", ref)
 }
 
+// Sheet is what the ballots of an open vote say.
+func (in Inside) Sheet(ctx context.Context, ref string) (node.BallotSheet, error) {
+	return get[node.BallotSheet](ctx, in, "/proposals/ballots", "proposal", ref)
+}
+
 // Vote casts a ballot. The choice is one line, as its method takes it.
 func (in Inside) Vote(ctx context.Context, ref, choice string) (node.VoteReceipt, error) {
 	return in.Cast(ctx, ref, node.VoteRequest{Choice: choice})

@@ -13,6 +13,7 @@ func (a *api) routeDecisions(mux *http.ServeMux) {
 	mux.Handle("GET /api/v1/proposals/one", inside(a, queryTime, proposal))
 	mux.Handle("GET /api/v1/proposals/why", inside(a, queryTime, proposalWhy))
 	mux.Handle("GET /api/v1/proposals/tally", inside(a, queryTime, tally))
+	mux.Handle("GET /api/v1/proposals/ballots", inside(a, queryTime, ballots))
 	mux.Handle("POST /api/v1/proposals/revise", inside(a, actTime, revise))
 	mux.Handle("POST /api/v1/proposals/say", inside(a, actTime, say))
 	mux.Handle("GET /api/v1/proposals/comments", inside(a, queryTime, comments))
@@ -62,6 +63,10 @@ func tally(r *http.Request, c Community) (node.Tally, error) {
 	t, err := c.Tally(proposalRef(r))
 	t.Winners, t.Rounds = orEmpty(t.Winners), orEmpty(t.Rounds)
 	return t, err
+}
+
+func ballots(r *http.Request, c Community) (node.BallotSheet, error) {
+	return c.Sheet(proposalRef(r))
 }
 
 func vote(r *http.Request, c Community) (node.VoteReceipt, error) {

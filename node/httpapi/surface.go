@@ -99,6 +99,7 @@ type decisions interface {
 	Receipt(ref string) (node.VoteReceipt, error)
 	CheckReceipt(code string) (node.VoteReceipt, error)
 	Tally(ref string) (node.Tally, error)
+	Sheet(ref string) (node.BallotSheet, error)
 }
 
 // exchange is how records get from node to node.
