@@ -48,7 +48,7 @@ func (c *Community) ChallengeVote(_ context.Context, ref string) (BallotOpening,
 		return BallotOpening{}, err
 	}
 	l := c.book()
-	x, err := l.prepared(id)
+	x, err := l.prepared(c.Persona(), id)
 	if err != nil {
 		return BallotOpening{}, err
 	}

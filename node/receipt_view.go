@@ -45,7 +45,7 @@ func (c *Community) Receipt(ref string) (VoteReceipt, error) {
 			Hint: "the past comes in the background, by sync, and is recomputed when the node next starts: metastate status says how far it has come",
 		}
 	}
-	unsent := c.book().unsent(id)
+	unsent := c.book().unsent(c.Persona(), id)
 	if !ok && unsent != "" {
 		return VoteReceipt{}, &Error{
 			Code: "not-sent", Exit: ExitNotFound, Message: "your ballot is NOT sent yet: it is prepared, with the code " + unsent,

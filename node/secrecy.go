@@ -52,12 +52,13 @@ func (c *Community) secrecy(s *Snapshot, p *decision.Poll) *SecrecyView {
 	out := &SecrecyView{Least: p.Body.Secret.Least, Waiting: []string{}, Trustees: []TrusteeView{}}
 	_, out.Cast = p.Ballots.Get(c.Persona())
 	if l := c.book(); l != nil {
-		out.Unsent = l.unsent(p.Proposal)
+		out.Unsent = l.unsent(c.Persona(), p.Proposal)
 	}
-	if p.Secret == nil {
+	p = s.Final.Decisions().Poll(p.Proposal) // trustees go by what is final
+	if p == nil || p.Secret == nil {
 		return out
 	}
-	k := s.View.Decisions().Committee(p.Secret.Committee)
+	k := s.Final.Decisions().Committee(p.Secret.Committee)
 	out.Committee, out.Stage, out.Until = k.ID, string(k.Stage), at(k.Until)
 	out.Acks, out.Shares, out.Wrong = len(p.Secret.Acks), len(p.Secret.Shares), p.Secret.Wrong
 	out.AcksNeed, out.ShareNeed = k.Kind().Q(), k.Kind().K()
@@ -68,7 +69,7 @@ func (c *Community) secrecy(s *Snapshot, p *decision.Poll) *SecrecyView {
 			Persona: t.Persona, Share: t.Announcement != nil, Guilty: t.Guilty, Acknowledged: slices.Contains(p.Secret.Acks, n),
 			Opened: slices.ContainsFunc(p.Secret.Shares, func(x decision.OpenedShare) bool { return x.Trustee == n }),
 		}
-		if m := s.View.Roll().Member(t.Persona); m != nil {
+		if m := s.Final.Roll().Member(t.Persona); m != nil {
 			v.Name = m.Name
 		}
 		if waiting[i] {

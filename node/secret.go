@@ -83,8 +83,8 @@ func (c *Community) castSecret(ctx context.Context, p *decision.Poll, choice cou
 		return VoteReceipt{}, err
 	}
 	defer clear(marks)
-	return c.sendSecret(ctx, p, func(seq uint64) ([]byte, error) {
-		ballot, opening, err := encrypt(p, secret.Voter{ID: c.Persona(), Seq: seq}, marks)
+	return c.sendSecret(ctx, p, func(seq *uint64) ([]byte, error) {
+		ballot, opening, err := encrypt(p, secret.Voter{ID: c.Persona(), Seq: *seq}, marks)
 		opening.Erase()
 		return ballot, err
 	})
@@ -93,29 +93,30 @@ func (c *Community) castSecret(ctx context.Context, p *decision.Poll, choice cou
 // castPrepared casts the ballot that is prepared, as it is.
 func (c *Community) castPrepared(ctx context.Context, p *decision.Poll) (VoteReceipt, error) {
 	l := c.book()
-	x, err := l.prepared(p.Proposal)
+	x, err := l.prepared(c.Persona(), p.Proposal)
 	if err != nil {
 		return VoteReceipt{}, err
 	}
 	defer x.erase()
-	return c.sendSecret(ctx, p, func(seq uint64) ([]byte, error) {
-		if seq != x.Seq {
+	return c.sendSecret(ctx, p, func(seq *uint64) ([]byte, error) {
+		if *seq > x.Seq {
 			return nil, refuse("you have voted, or written on the proposal, since that ballot was prepared: it counts in its own place only", "metastate vote prepare "+p.Proposal.String())
 		}
+		*seq = x.Seq
 		return x.Ballot, nil
 	})
 }
 
-// sendSecret casts the ballot that is made for a place, and erases what was
-// prepared: it could not be cast any more.
-func (c *Community) sendSecret(ctx context.Context, p *decision.Poll, ballot func(seq uint64) ([]byte, error)) (VoteReceipt, error) {
+// sendSecret casts the ballot that is made for the next place, or a later one, and
+// erases what was prepared: it could not be cast any more.
+func (c *Community) sendSecret(ctx context.Context, p *decision.Poll, ballot func(seq *uint64) ([]byte, error)) (VoteReceipt, error) {
 	l := c.book()
 	if l == nil {
 		return VoteReceipt{}, errNotYet()
 	}
 	code := ""
 	r, err := l.write(c.Persona(), c.key.Public(), protocol.Ballot, p.Proposal, func(h protocol.Header) (*protocol.Record, error) {
-		b, err := ballot(h.Seq)
+		b, err := ballot(&h.Seq)
 		if err != nil {
 			return nil, err
 		}
@@ -174,14 +175,17 @@ func (c *Community) PrepareVote(_ context.Context, ref string, req VoteRequest) 
 	return PreparedBallot{Proposal: p.Proposal, Code: BallotCode(ballot), Seq: seq}, nil
 }
 
-// prepared is the ballot that is prepared in a vote. The caller erases it.
-func (l *ledger) prepared(proposal protocol.ID) (*prepared, error) {
+// prepared is the ballot that is prepared in a vote. The caller erases it. One that
+// was cast is none any more, also if the node was stopped before it was erased: its
+// opening would show how the person voted.
+func (l *ledger) prepared(voter, proposal protocol.ID) (*prepared, error) {
+	none := &Error{
+		Code: "not-found", Exit: ExitNotFound, Message: "no ballot is prepared in this vote",
+		Hint: "metastate vote prepare " + proposal.String(),
+	}
 	b, err := l.store.Private(ballotKey(proposal))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, &Error{
-			Code: "not-found", Exit: ExitNotFound, Message: "no ballot is prepared in this vote",
-			Hint: "metastate vote prepare " + proposal.String(),
-		}
+		return nil, none
 	}
 	if err != nil {
 		return nil, fmt.Errorf("node: reading a prepared ballot: %w", err)
@@ -191,12 +195,37 @@ func (l *ledger) prepared(proposal protocol.ID) (*prepared, error) {
 	if err := dagcbor.Unmarshal(b, x); err != nil || len(x.Opening) != len(secret.Opening{}) {
 		return nil, errors.New("node: the prepared ballot is unreadable")
 	}
-	return x, nil
+	if !l.hasCast(voter, proposal, x) {
+		return x, nil
+	}
+	x.erase()
+	if err := l.store.DeletePrivate(ballotKey(proposal)); err != nil {
+		return nil, storeError(err)
+	}
+	return nil, none
+}
+
+// hasCast reports whether a ballot that was prepared is held as one that is cast, or
+// another that counts has come in its place.
+func (l *ledger) hasCast(voter, proposal protocol.ID, x *prepared) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.tip.State().Decisions().Poll(proposal); p != nil {
+		if v, ok := p.Ballots.Get(voter); ok && v.Seq >= x.Seq {
+			return true
+		}
+	}
+	for _, r := range l.open {
+		if h := r.Header(); h.Subject == proposal && h.Persona == voter && codeOf(r.Record) == BallotCode(x.Ballot) {
+			return true
+		}
+	}
+	return false
 }
 
 // unsent is the code of the ballot that is prepared in a vote, empty if none is.
-func (l *ledger) unsent(proposal protocol.ID) string {
-	x, err := l.prepared(proposal)
+func (l *ledger) unsent(voter, proposal protocol.ID) string {
+	x, err := l.prepared(voter, proposal)
 	if err != nil {
 		return ""
 	}
@@ -205,12 +234,15 @@ func (l *ledger) unsent(proposal protocol.ID) string {
 }
 
 // unsentAll are the ballots prepared in votes that are open.
-func (l *ledger) unsentAll() (list []UnsentBallot) {
+func (l *ledger) unsentAll(voter protocol.ID) (list []UnsentBallot) {
 	decisions := l.currentTip().State().Decisions()
 	for _, key := range l.store.PrivateKeys(privBallot) {
 		id, err := protocol.ParseID(key[len(privBallot):])
-		if p := decisions.Poll(id); err == nil && p != nil {
-			list = append(list, UnsentBallot{Proposal: id, Title: p.Body.Title, Code: l.unsent(id)})
+		if err != nil {
+			continue
+		}
+		if p, code := decisions.Poll(id), l.unsent(voter, id); p != nil && code != "" {
+			list = append(list, UnsentBallot{Proposal: id, Title: p.Body.Title, Code: code})
 		}
 	}
 	return list

@@ -247,13 +247,32 @@ func (w *council) castsPrepared(c *Community, id protocol.ID, choice string) {
 			w.t.Errorf("spoiled in its %s: %v", what, err)
 		}
 	}
+	// What is written meanwhile takes places of its own, until it is final.
+	if _, err := c.Say(w.ctx, ref, WordRequest{Kind: "comment", Text: "Blue is nice."}); err != nil {
+		w.t.Fatal(err)
+	}
 	second, err := c.PrepareVote(w.ctx, ref, VoteRequest{Choice: choice})
 	if err != nil || second.Code == first.Code {
 		w.t.Fatal(second, err)
 	}
+	w.waits("the comment is final", w.homes[5:], func(h *home) bool { return len(h.community().Snapshot().Open) == 0 })
+	kept, err := c.store.Private(ballotKey(id))
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	r, err := c.Cast(w.ctx, ref, VoteRequest{Prepared: true})
 	if err != nil || r.Code != second.Code {
 		w.t.Fatal(r, err)
+	}
+	if keys := c.store.PrivateKeys(privBallot); len(keys) != 0 {
+		w.t.Errorf("the opening of a ballot that is cast is kept: %v", keys)
+	}
+	// As if the node had been stopped before it was erased.
+	if err := c.store.PutPrivate(ballotKey(id), kept); err != nil {
+		w.t.Fatal(err)
+	}
+	if o, err := c.ChallengeVote(w.ctx, ref); AsError(err).Exit != ExitNotFound {
+		w.t.Errorf("a ballot that is cast is opened: %+v, %v", o, err)
 	}
 	if keys := c.store.PrivateKeys(privBallot); len(keys) != 0 {
 		w.t.Errorf("the opening of a ballot that is cast is kept: %v", keys)

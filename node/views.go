@@ -90,7 +90,7 @@ func (c *Community) statusOf(l *ledger) Status {
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()
 	}
-	out.Lapsed, out.Unsent = l.lapses(), l.unsentAll()
+	out.Lapsed, out.Unsent = l.lapses(), l.unsentAll(c.Persona())
 	return out
 }
 
