@@ -21,10 +21,10 @@ func tell(t *testing.T, s settings) string {
 // open, that ballots which came too late do not count, and who lied, is checked as
 // it is told. The same seed tells the same.
 func TestStory(t *testing.T) {
-	s := settings{voters: 300, seed: 3}
+	s := settings{voters: 200, seed: 3}
 	first := tell(t, s)
 	for _, want := range []string{
-		"300 voters", "closes the vote", "can close nothing alone", "ballot/not-open", "are away, from now to the end",
+		"200 voters", "closes the vote", "can close nothing alone", "ballot/not-open", "are away, from now to the end",
 		"Dishonest: trustee", "open/bad-share", "80 seats. The sums are equal", "PASS  shares", "PASS  result", "names the ballot",
 	} {
 		if !strings.Contains(first, want) {

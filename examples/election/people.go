@@ -192,7 +192,7 @@ func (w *world) born(i int, door identity.SigningKey, parents []protocol.ID) ([]
 		Metastate: w.genesis.ID(), Kind: protocol.Inception, Key: key.Public(), Time: w.now,
 		Cosigners: []identity.PublicKey{door.Public()}, Parents: parents,
 	}
-	inception, err := protocol.Sign(h, identity.Inception{Next: identity.Commit(next.Public())}, nil, key, door)
+	inception, err := protocol.Sign(h, identity.Inception{Next: identity.Commit(next.Public()), Name: fmt.Sprintf("Voter %d", i+1)}, nil, key, door)
 	if err != nil {
 		return nil, err
 	}
