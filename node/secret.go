@@ -72,13 +72,18 @@ func encrypt(p *decision.Poll, by secret.Voter, marks counting.Marks) ([]byte, s
 	return ballot, opening, nil
 }
 
-// castSecret makes a secret ballot and casts it. Nothing is kept of how.
-func (c *Community) castSecret(ctx context.Context, p *decision.Poll, choice counting.Choice) (VoteReceipt, error) {
+// marksOf are the marks of a choice in normal form. The caller erases them.
+func marksOf(p *decision.Poll, choice counting.Choice) (counting.Marks, error) {
 	form, err := p.Form()
 	if err != nil {
-		return VoteReceipt{}, err
+		return nil, err
 	}
-	marks, err := form.Parse(p.Options, string(choice))
+	return form.Parse(p.Options, string(choice))
+}
+
+// castSecret makes a secret ballot and casts it. Nothing is kept of how.
+func (c *Community) castSecret(ctx context.Context, p *decision.Poll, choice counting.Choice) (VoteReceipt, error) {
+	marks, err := marksOf(p, choice)
 	if err != nil {
 		return VoteReceipt{}, err
 	}
@@ -146,11 +151,7 @@ func (c *Community) PrepareVote(_ context.Context, ref string, req VoteRequest) 
 	if !p.IsSecret() {
 		return PreparedBallot{}, refuse("the vote is open: there is no ballot to prepare", "metastate vote cast "+p.Proposal.String())
 	}
-	form, err := p.Form()
-	if err != nil {
-		return PreparedBallot{}, err
-	}
-	marks, err := form.Parse(p.Options, string(choice))
+	marks, err := marksOf(p, choice)
 	if err != nil {
 		return PreparedBallot{}, err
 	}

@@ -95,9 +95,8 @@ func alienAudit(path string, err error) (v audited, _ error) {
 	if !ok {
 		return v, err
 	}
-	f := alien(path, r)
-	v = audited{Steps: []auditStep{{Name: audit.History, Detail: "The file is " + r.Reason + ".", Offset: r.Offset}}}
-	return v.whole(), with(f, v.whole())
+	v = audited{Steps: []auditStep{{Name: audit.History, Detail: "The file is " + r.Reason + ".", Offset: r.Offset}}}.whole()
+	return v, with(alien(path, r), v)
 }
 
 // ofMetastate is the metastate that a file must be of: by --metastate its id or

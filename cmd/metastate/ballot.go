@@ -133,7 +133,7 @@ func (a *app) voteCheckOpeningCommand() *cobra.Command {
 
 // readOpening reads a file that vote challenge wrote.
 func readOpening(path string) (o node.BallotOpening, err error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return o, err
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -196,22 +194,4 @@ func showRounds(p *page, rounds []node.Round, called func(string) string) {
 			p.line("")
 		}
 	}
-}
-
-// maxBallots is the bytes of the largest file that is counted.
-const maxBallots = 1 << 30
-
-// capped reads so much of a file and no more.
-type capped struct {
-	r    io.Reader
-	left int64
-}
-
-func (c *capped) Read(b []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, fmt.Errorf("it is larger than %d MB, the most that is counted", maxBallots>>20)
-	}
-	n, err := c.r.Read(b[:min(int64(len(b)), c.left)])
-	c.left -= int64(n)
-	return n, err
 }

@@ -33,7 +33,7 @@ func readBallots(path string) (*election, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r := bufio.NewReaderSize(&capped{f, maxBallots}, 1<<16)
+	r := bufio.NewReaderSize(&capped{f, maxBallots, maxBallots}, 1<<16)
 	if isTable(path, r) {
 		s, err := sheet.Read(r)
 		if err != nil {
@@ -46,6 +46,24 @@ func readBallots(path string) (*election, error) {
 		return nil, notBallots(path, err)
 	}
 	return &election{title: e.Title, question: e.Question(), ballots: e.Ballots, ranked: true}, nil
+}
+
+// maxBallots is the bytes of the largest file that is counted.
+const maxBallots = 1 << 30
+
+// capped reads so many bytes of a file, and fails at more.
+type capped struct {
+	r          io.Reader
+	left, most int64
+}
+
+func (c *capped) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, fmt.Errorf("it is larger than %d MB, the most that is read", c.most>>20)
+	}
+	n, err := c.r.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
+	return n, err
 }
 
 // isTable tells by the name, or else the first line, which form a file has.
@@ -62,9 +80,8 @@ func isTable(path string, r *bufio.Reader) bool {
 }
 
 func notBallots(path string, err error) error {
-	message := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "blt: "), "csv: ")
 	return &failure{
-		Code: "ballots-invalid", Exit: node.ExitVerify, Message: oneLine(fmt.Sprintf("%s can't be read: %s", path, message)),
+		Code: "ballots-invalid", Exit: node.ExitVerify, Message: oneLine(fmt.Sprintf("%s can't be read: %s", path, inWords(err.Error()))),
 		Hint: "mend the file, and count it again",
 	}
 }
@@ -96,9 +113,8 @@ func (e *election) write(c *cobra.Command, path string) error {
 		}
 		return w.Flush()
 	})
-	if message := ""; wrong != nil {
-		message = strings.TrimPrefix(strings.TrimPrefix(wrong.Error(), "blt: "), "csv: ")
-		return usage(c, "these ballots can't be written to %s: %s", path, message)
+	if wrong != nil {
+		return usage(c, "these ballots can't be written to %s: %s", path, inWords(wrong.Error()))
 	}
 	return err
 }

@@ -76,10 +76,7 @@ func (a *app) proposeReviseCommand() *cobra.Command {
 			}
 		}
 		return n.In(a.opts.metastate).Revise(ctx, args[0], req)
-	}, func(p *page, v node.RecordRef) {
-		p.line("The proposal is revised, once a checkpoint has taken this in.")
-		p.fields("record", v.Record.String(), "taken over by", node.Counted(v.Sent, "peer"))
-	})
+	}, showRecord("The proposal is revised, once a checkpoint has taken this in."))
 }
 
 // sayCommand is a command by which a member says something on a proposal.
@@ -87,10 +84,7 @@ func (a *app) sayCommand(c *cobra.Command, req *node.WordRequest, done string) *
 	c.Args = arguments(1, 1)
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, args []string) (node.RecordRef, error) {
 		return n.In(a.opts.metastate).Say(ctx, args[0], *req)
-	}, func(p *page, v node.RecordRef) {
-		p.line("%s", done)
-		p.fields("record", v.Record.String(), "taken over by", node.Counted(v.Sent, "peer"))
-	})
+	}, showRecord(done))
 }
 
 // needsText requires the text of a flag.
@@ -212,8 +206,7 @@ func (a *app) voteDelegateCommand() *cobra.Command {
 		}
 		return in.Delegate(ctx, req)
 	}, func(p *page, v node.RecordRef) {
-		p.line("It holds once a checkpoint has taken it in.")
-		p.fields("record", v.Record.String(), "taken over by", node.Counted(v.Sent, "peer"))
+		showRecord("It holds once a checkpoint has taken it in.")(p, v)
 		p.next("metastate vote delegations")
 	})
 }

@@ -38,6 +38,9 @@ func (m *methodFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&m.params.Complete, "complete", "", "how money left over is used, by equal-shares: none, utilitarian or add1u (default add1u)")
 }
 
+// maxLists is the bytes of the largest file with the candidates of lists.
+const maxLists = 1 << 24
+
 // arrange puts the candidates of lists in the order of options, which are those of
 // the file if there are none.
 func (m *methodFlags) arrange(c *cobra.Command, options []string) ([]string, error) {
@@ -49,7 +52,7 @@ func (m *methodFlags) arrange(c *cobra.Command, options []string) ([]string, err
 		return nil, err
 	}
 	defer f.Close()
-	names, lists, err := sheet.ReadLists(&capped{f, 1 << 24})
+	names, lists, err := sheet.ReadLists(&capped{f, maxLists, maxLists})
 	if err != nil {
 		return nil, notBallots(m.lists, err)
 	}
@@ -89,15 +92,14 @@ func (m *methodFlags) parse(c *cobra.Command) (err error) {
 		}
 		p.Majority = append(p.Majority, count.Majority{Option: s[:i], Ratio: charter.Fraction{Num: n, Den: d}})
 	}
-	for part := range strings.SplitSeq(m.costs, ",") {
-		if m.costs == "" {
-			break
+	if m.costs != "" {
+		for part := range strings.SplitSeq(m.costs, ",") {
+			n, err := strconv.ParseUint(strings.TrimSpace(part), 10, 64)
+			if err != nil {
+				return usage(c, "--costs are whole numbers, as 200,150,80, not %q", part)
+			}
+			p.Costs = append(p.Costs, n)
 		}
-		n, err := strconv.ParseUint(strings.TrimSpace(part), 10, 64)
-		if err != nil {
-			return usage(c, "--costs are whole numbers, as 200,150,80, not %q", part)
-		}
-		p.Costs = append(p.Costs, n)
 	}
 	for _, s := range m.balance {
 		i := strings.LastIndexByte(s, '=')

@@ -47,39 +47,7 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	var effect effect
 	effect.flags(f)
 	f.Var(&closesIn, "closes-in", "how long the vote is open, such as 3d, from the checkpoint that opens it")
-	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		if strings.TrimSpace(req.Title) == "" {
-			return usage(c, "--title is needed: the question, in one line")
-		}
-		if closesIn <= 0 {
-			return usage(c, "--closes-in is needed: a duration over 0, such as 3d")
-		}
-		for _, o := range req.Options {
-			if strings.TrimSpace(o) == "" {
-				return usage(c, "--options has an empty option: write a,b,c")
-			}
-		}
-		for _, name := range []string{"trustees", "least"} {
-			if c.Flags().Changed(name) && !req.Secret {
-				return usage(c, "--%s is for secret votes: give --secret, too", name)
-			}
-			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
-				return usage(c, "--%s needs a number over 0", name)
-			}
-		}
-		if effect.count() > 1 {
-			return usage(c, "one decision has one effect: give one of --expel, --admit, --elect, --amend, --pact and --end-pact")
-		}
-		if err := method.parse(c); err != nil {
-			return err
-		}
-		var err error
-		if req.Options, err = method.arrange(c, req.Options); err != nil {
-			return err
-		}
-		req.Params = method.params
-		return effect.checkUntil(c)
-	}
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return readProposal(c, &req, closesIn, &method, &effect) }
 	return act(a, c, func(ctx context.Context, n *httpapi.Client, _ []string) (node.ProposalRef, error) {
 		req.ClosesIn = time.Duration(closesIn)
 		var err error
@@ -93,17 +61,61 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 			p.line("It is a rehearsal: it has no effect.")
 		}
 		p.fields("proposal", v.Proposal.String(), "taken over by", node.Counted(v.Sent, "peer"))
-		choice := "yes"
-		if len(req.Options) > 0 {
-			choice = quote(req.Options[0])
-		}
 		if req.Secret {
 			p.line("It opens once its trustees have made the key, which their nodes do by themselves.")
 			p.next("metastate vote cast %s", v.Proposal)
 			return
 		}
-		p.next("metastate vote cast %s --choice %s", v.Proposal, choice)
+		p.next("metastate vote cast %s --choice %s", v.Proposal, someChoice(req))
 	})
+}
+
+// someChoice is a choice that a vote takes, to show how one is written.
+func someChoice(req node.ProposeRequest) string {
+	switch {
+	case req.Method == "consent":
+		return "consent"
+	case len(req.Options) == 0:
+		return "yes"
+	case req.Method == "score" || req.Method == "quadratic":
+		return quote(req.Options[0] + ":1")
+	}
+	return quote(req.Options[0])
+}
+
+// readProposal checks the flags of propose open, and reads those that are text or
+// files into the request.
+func readProposal(c *cobra.Command, req *node.ProposeRequest, closesIn duration, method *methodFlags, effect *effect) (err error) {
+	if strings.TrimSpace(req.Title) == "" {
+		return usage(c, "--title is needed: the question, in one line")
+	}
+	if closesIn <= 0 {
+		return usage(c, "--closes-in is needed: a duration over 0, such as 3d")
+	}
+	for _, o := range req.Options {
+		if strings.TrimSpace(o) == "" {
+			return usage(c, "--options has an empty option: write a,b,c")
+		}
+	}
+	for _, name := range []string{"trustees", "least"} {
+		if c.Flags().Changed(name) && !req.Secret {
+			return usage(c, "--%s is for secret votes: give --secret, too", name)
+		}
+		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
+			return usage(c, "--%s needs a number over 0", name)
+		}
+	}
+	if effect.count() > 1 {
+		return usage(c, "one decision has one effect: give one of --expel, --admit, --elect, --amend, --pact and --end-pact")
+	}
+	if err = method.parse(c); err != nil {
+		return err
+	}
+	if req.Options, err = method.arrange(c, req.Options); err != nil {
+		return err
+	}
+	req.Params = method.params
+	return effect.checkUntil(c)
 }
 
 func (a *app) proposeListCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 // packages are the names that errors begin with, for programmers: "store:
 // opening: …". A person is told what comes after them, and of the vault not what
 // was being done with it: they know that.
-var packages = regexp.MustCompile(`^(?:(?:identity|vault|protocol|dagcbor|charter|roll|decision|state|checkpoint|reconcile|bundle|audit|store|node|p2p|httpapi): )+(?:[a-z]+ing the vault: )?`)
+var packages = regexp.MustCompile(`^(?:(?:identity|vault|protocol|dagcbor|charter|roll|decision|state|checkpoint|reconcile|bundle|audit|count|blt|csv|secret|committee|keygen|store|node|p2p|httpapi): )+(?:[a-z]+ing the vault: )?`)
 
 // inWords makes one line for people of an error's text.
 func inWords(text string) string {

@@ -148,7 +148,7 @@ func fail(name string, record protocol.ID, format string, args ...any) Step {
 }
 
 // prefixes are what errors of other packages begin with, for programmers.
-var prefixes = regexp.MustCompile(`^(?:(?:certificate|charter|checkpoint|committee|dagcbor|decision|keygen|protocol|secret|state): )+(?:[a-z]+ing [a-z ]+: )?(?:height [0-9]+: )?`)
+var prefixes = regexp.MustCompile(`^(?:(?:certificate|charter|checkpoint|committee|count|dagcbor|decision|keygen|protocol|secret|state): )+(?:[a-z]+ing [a-z ]+: )?(?:height [0-9]+: )?`)
 
 // because is an error in words for people.
 func because(err error) string { return prefixes.ReplaceAllString(err.Error(), "") }
