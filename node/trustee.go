@@ -206,9 +206,10 @@ func (c *Community) openAsTrustee(l *ledger, x duty, k *trusteeSecret, written [
 	if err := l.choose(k, x.committee.ID, x.poll.Proposal, sealed.Set); err != nil {
 		return err
 	}
-	body := decision.OpenBody{Proposal: x.poll.Proposal}
+	body := decision.OpenBody{Proposal: x.poll.Proposal, Set: sealed.Set[:]}
 	if x.share {
 		var err error
+		body.Set = nil
 		if body.Share, err = k.share(x, sealed); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func TestSecretVotesAreNotSaidAgain(t *testing.T) {
 		return r
 	}
 	says := sign(protocol.Trustee, protocol.ID{}, decision.TrusteeBody{Stage: committee.Announce})
-	acks := sign(protocol.Open, protocol.ID{}, decision.OpenBody{Proposal: poll.ID()})
+	acks := sign(protocol.Open, protocol.ID{}, decision.OpenBody{Proposal: poll.ID(), Set: make([]byte, 32)})
 	ballot := sign(protocol.Ballot, poll.ID(), decision.BallotBody{Ballot: []byte("sealed")})
 	held := len(l.open)
 	for _, r := range []*protocol.Record{says, acks, ballot} {

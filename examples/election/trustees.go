@@ -79,7 +79,7 @@ func (t *trustee) acknowledges(p *decision.Poll) (*protocol.Record, error) {
 		return nil, errOtherSet
 	}
 	t.acked = set
-	return t.sign(protocol.Open, decision.OpenBody{Proposal: p.Proposal})
+	return t.sign(protocol.Open, decision.OpenBody{Proposal: p.Proposal, Set: set[:]})
 }
 
 // errTooEarly says that a trustee does not open a sum yet.

@@ -324,7 +324,12 @@ func (t *town) share(id protocol.ID, name string) []byte {
 
 func (t *town) opens(id protocol.ID, name string, share []byte) *protocol.Record {
 	t.Helper()
-	return t.w.Record(name, protocol.Open, decision.OpenBody{Proposal: id, Share: share}, statetest.How{})
+	body := decision.OpenBody{Proposal: id, Share: share}
+	if share == nil {
+		set := t.poll(id).Sealed().Set
+		body.Set = set[:]
+	}
+	return t.w.Record(name, protocol.Open, body, statetest.How{})
 }
 
 // open has the trustees open a closed vote.

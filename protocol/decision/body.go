@@ -115,10 +115,11 @@ type TrusteeBody struct {
 	Message   []byte          `cbor:"message,omitempty"`
 }
 
-// OpenBody is what a trustee says once a secret vote is closed: without a share,
-// that the closing is the one they open; with it, their share of the sum.
+// OpenBody is what a trustee says once a secret vote is closed: which closing is the
+// one they open, or their share of its sum. It has one of the two.
 type OpenBody struct {
 	Proposal protocol.ID `cbor:"proposal"`
+	Set      []byte      `cbor:"set,omitempty"` // the sealed set that is acknowledged, 32 bytes
 	Share    []byte      `cbor:"share,omitempty"`
 }
 

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/metastate-p2p/metastate/protocol"
@@ -12,7 +13,7 @@ import (
 // rules 7 and 8).
 func (f *fold) openSum(r *protocol.Record) protocol.Verdict {
 	body, err := protocol.Body[OpenBody](r)
-	if err != nil {
+	if err != nil || len(body.Share) == 0 && len(body.Set) != 32 || len(body.Share) > 0 && len(body.Set) > 0 {
 		return malformed(r)
 	}
 	base := f.Base.Poll(body.Proposal)
@@ -26,14 +27,16 @@ func (f *fold) openSum(r *protocol.Record) protocol.Verdict {
 	}
 	p := *f.s.Poll(body.Proposal)
 	if len(body.Share) == 0 {
-		return f.acknowledge(r, &p, n)
+		return f.acknowledge(r, &p, n, body.Set)
 	}
 	return f.share(r, base, &p, n, body.Share)
 }
 
-func (f *fold) acknowledge(r *protocol.Record, p *Poll, n int) protocol.Verdict {
-	if r.Header().Checkpoint.Height < p.Secret.Height {
-		return protocol.Void(r, RulePhase, "The trustee did not know the closing yet.")
+// acknowledge takes a trustee's word for the closing that it names. Clerks who lie may
+// cover it on another branch than the one that the trustee saw: there it says nothing.
+func (f *fold) acknowledge(r *protocol.Record, p *Poll, n int, set []byte) protocol.Verdict {
+	if sealed := p.Sealed().Set; !bytes.Equal(set, sealed[:]) {
+		return protocol.Void(r, RulePhase, "The trustee opens another closing of this vote.")
 	}
 	if i, has := slices.BinarySearch(p.Secret.Acks, uint64(n)); !has {
 		s := *p.Secret

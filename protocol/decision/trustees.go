@@ -41,8 +41,13 @@ func (f *fold) holders() (personas []protocol.ID, id protocol.ID) {
 }
 
 // patience is how long a committee waits in each stage for who is away: a tenth of
-// the vote that it is called for, at least 5 s and at most 6 h.
-func patience(voting int64) int64 { return min(max(voting/10, 5), 6*3600) }
+// the vote that it is called for, at least 5 s and at most 6 h. A rehearsal can be
+// shorter than its class has votes: its committee, which serves the whole term, waits
+// as for one that is not.
+func (f *fold) patience(b ProposeBody) int64 {
+	class, _ := f.Charter.Class(b.Class)
+	return min(max(b.Voting/10, class.Voting/10, 5), 6*3600)
+}
 
 // mayBeSecret requires trustees for a secret vote.
 func (f *fold) mayBeSecret(b ProposeBody) error {
@@ -66,7 +71,7 @@ func (f *fold) call(p *Poll) {
 	if f.s.committees.Has(id) {
 		return
 	}
-	if c, err := committee.New(id, personas, patience(p.Body.Voting)); err == nil {
+	if c, err := committee.New(id, personas, f.patience(p.Body)); err == nil {
 		f.s = f.s.putCommittee(c)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
+	"github.com/metastate-p2p/metastate/protocol/decision/committee"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
@@ -133,4 +134,62 @@ func TestSecretBallotOfNobody(t *testing.T) {
 	if e := u.poll(id).Secret.Election().ID(); late.Recall(e) != nil || stranger.Recall(e) != nil {
 		t.Error("their proofs were checked, which costs a thousand times more than to refuse them")
 	}
+}
+
+// A rehearsal of a second calls the trustees of the whole term. Whoever is slower
+// than that is waited for as for any other vote, and has a part in the key.
+func TestRehearsalHurriesNobody(t *testing.T) {
+	c := statetest.Charter(t)
+	for i := range c.Classes {
+		if c.Classes[i].Name == "ordinary" {
+			c.Classes[i].Voting = 86400
+		}
+	}
+	u := newUrnUnder(t, c)
+	id := u.ask("yes-no", nil, 1, func(b *decision.ProposeBody) { b.Rehearsal = true })
+	announce := func(names ...string) (list []*protocol.Record) {
+		for _, name := range names {
+			list = append(list, u.w.Record(name, protocol.Trustee, decision.TrusteeBody{
+				Committee: u.committee(id).ID, Stage: committee.Announce, Message: u.trustee(id, name).Announce().Bytes(),
+			}, statetest.How{}))
+		}
+		return list
+	}
+	u.do(announce("bob", "carol", "dana")...)
+	u.after(3600)
+	u.do(announce("eve")...)
+	k := u.committee(id)
+	if k.Stage != committee.Commit || k.Trustees[k.Number(u.w.Persona("eve"))-1].Announcement == nil {
+		t.Errorf("an hour later it is at %s, and eve has no part", k.Stage)
+	}
+}
+
+// What trustees acknowledged on one branch, clerks who lie can cover on another, which
+// closed over other ballots. There it is worth nothing: else who was away would give
+// their share of the second sum, and the difference of the two would be open.
+func TestAcknowledgementsOfAnotherBranch(t *testing.T) {
+	u := newUrn(t)
+	id := u.ask("yes-no", nil, 1000, nil)
+	u.key(id)
+	u.do(u.cast(id, "alice", 0, "yes"), u.cast(id, "bob", 0, "no"))
+	frank := u.cast(id, "frank", 0, "yes")
+	here, there := u.on(u.s), u.on(u.s)
+	here.sees(1, frank)
+	there.sees(1)
+	here.sees(1000)
+	there.sees(1000)
+	u.w.Cover(protocol.Ref{Height: here.s.Height(), ID: protocol.ID{1}})
+	acks := []*protocol.Record{here.opens(id, "bob", nil), here.opens(id, "carol", nil), here.opens(id, "eve", nil)}
+	here.sees(1, acks...)
+	there.sees(1, acks...)
+	for _, r := range acks {
+		here.want(r, decision.RuleAck)
+		there.want(r, decision.RulePhase)
+	}
+	if given := there.poll(id).Secret.Acks; len(given) != 0 {
+		t.Errorf("trustees %v are taken at their word for a closing that they did not see", given)
+	}
+	neither := there.w.Record("dana", protocol.Open, decision.OpenBody{Proposal: id}, statetest.How{})
+	there.sees(1, neither)
+	there.want(neither, decision.RuleMalformed)
 }

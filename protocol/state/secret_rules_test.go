@@ -70,7 +70,7 @@ func TestTrusteesSpeakByOneDevice(t *testing.T) {
 	u := newUrn(t)
 	id := u.closedVote(nil)
 	u.do(u.w.Grant("bob", "bob/phone", statetest.How{}))
-	other := u.w.Record("bob/phone", protocol.Open, decision.OpenBody{Proposal: id}, statetest.How{})
+	other := u.w.Record("bob/phone", protocol.Open, decision.OpenBody{Proposal: id, Set: make([]byte, 32)}, statetest.How{})
 	u.do(other)
 	u.want(other, decision.RulePower)
 	u.after(tooLong)

@@ -208,7 +208,12 @@ func (u *urn) share(id protocol.ID, name string) []byte {
 }
 
 func (u *urn) opens(id protocol.ID, name string, share []byte) *protocol.Record {
-	return u.w.Record(name, protocol.Open, decision.OpenBody{Proposal: id, Share: share}, statetest.How{})
+	body := decision.OpenBody{Proposal: id, Share: share}
+	if share == nil {
+		set := u.poll(id).Sealed().Set
+		body.Set = set[:]
+	}
+	return u.w.Record(name, protocol.Open, body, statetest.How{})
 }
 
 func (u *urn) acknowledge(id protocol.ID) {

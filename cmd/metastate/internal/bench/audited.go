@@ -228,8 +228,10 @@ func (e *election) open(context.Context, int) error {
 	if err := e.settle(); err != nil {
 		return err
 	}
+	p, _ := e.now()
+	sealed := p.Sealed().Set
 	for i := range trustees {
-		if err := e.say(e.members[i], protocol.Open, decision.OpenBody{Proposal: e.poll}); err != nil {
+		if err := e.say(e.members[i], protocol.Open, decision.OpenBody{Proposal: e.poll, Set: sealed[:]}); err != nil {
 			return err
 		}
 	}
