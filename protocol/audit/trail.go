@@ -69,6 +69,7 @@ type closing struct {
 type opens struct {
 	record  *protocol.Record
 	verdict protocol.Verdict
+	set     []byte // that is acknowledged
 	share   []byte // nil: an acknowledgement
 }
 
@@ -142,7 +143,7 @@ func (t *trail) listen(base *state.State, next checkpoint.Next, records []*proto
 			}
 		case protocol.Open:
 			if body, err := protocol.Body[decision.OpenBody](r); err == nil && body.Proposal == t.proposal {
-				t.opens = append(t.opens, opens{r, v, body.Share})
+				t.opens = append(t.opens, opens{r, v, body.Set, body.Share})
 			}
 		default:
 			c := cast{record: r, verdict: v, voter: r.Author(), height: next.Value.Height, base: base.AsOf()}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -225,10 +226,11 @@ func (t *trail) opened() Step {
 	c := t.opening.Decisions().Committee(t.closing.poll.Secret.Committee)
 	sealed := secret.Sealed{Set: t.mine().Sealed().Set, Sum: t.sum}
 	acks, given, wrong := map[int]bool{}, map[int]bool{}, []string{}
+	var shares []*secret.Share // the audit's only once all are looked at
 	for _, o := range t.opens {
 		n, id := c.Number(o.record.Author()), o.record.ID()
 		if o.share == nil {
-			if o.verdict.Stands && o.record.Header().Checkpoint.Height >= t.closing.ref.Height {
+			if o.verdict.Stands && bytes.Equal(o.set, sealed.Set[:]) {
 				acks[n] = true
 			}
 			continue
@@ -246,18 +248,16 @@ func (t *trail) opened() Step {
 			wrong = append(wrong, fmt.Sprintf("trustee %d, %q (persona %s, record %s)", n, t.opening.Roll().Member(o.record.Author()).Name, o.record.Author(), id))
 		case !given[n]:
 			given[n] = true
-			t.shares = append(t.shares, share)
+			shares = append(shares, share)
 		}
 	}
 	switch {
 	case len(acks) < c.Kind().Q():
-		t.shares = nil
 		return fail(Shares, t.proposal, "%d trustees acknowledged the closing, and %d must.", len(acks), c.Kind().Q())
-	case len(t.shares) < c.Kind().K():
-		n := len(t.shares)
-		t.shares = nil
-		return unjudged(Shares, fmt.Sprintf("the history has good shares of %d trustees, and it takes %d", n, c.Kind().K()))
+	case len(shares) < c.Kind().K():
+		return unjudged(Shares, fmt.Sprintf("the history has good shares of %d trustees, and it takes %d", len(shares), c.Kind().K()))
 	}
+	t.shares = shares
 	text := fmt.Sprintf("%d of %d trustees acknowledged this closing, and %d shares of its sum hold; %d open it.", len(acks), len(c.Trustees), len(t.shares), c.Kind().K())
 	if len(wrong) > 0 {
 		text += " Refused, as they do not hold, are the shares of " + strings.Join(wrong, ", ") + "."
