@@ -50,17 +50,33 @@ func (l *ledger) compose(author protocol.ID, key identity.PublicKey, kind protoc
 	return r, nil
 }
 
-// nextBulk is the number of an author's next record in a subject.
+// nextBulk is the number of an author's next record in a subject: above those of
+// the author's that wait, of ballots that count, also for others, and of places that
+// void ballots have spent, where every node refuses what comes. Caller holds mu.
 func (l *ledger) nextBulk(author, subject protocol.ID) uint64 {
 	var next uint64
-	if p := l.tip.State().Decisions().Poll(subject); p != nil {
+	after := func(seq uint64) { next = max(next, seq+1) }
+	s := l.tip.State()
+	if p := s.Decisions().Poll(subject); p != nil {
 		if v, ok := p.Ballots.Get(author); ok {
-			next = v.Seq + 1
+			after(v.Seq)
+		}
+		if s.Charter().Assist.Cap > 0 { // an officer's ballots are by voter
+			for _, v := range p.Ballots.All() {
+				if v.By == author {
+					after(v.Seq)
+				}
+			}
+		}
+	}
+	for at := range l.spent[subject] {
+		if d := s.Roll().Device(at.key); d != nil && d.Persona == author {
+			after(at.seq)
 		}
 	}
 	for _, o := range l.open {
-		if h := o.Header(); h.Subject == subject && h.Persona == author && h.Seq >= next {
-			next = h.Seq + 1
+		if h := o.Header(); h.Subject == subject && h.Persona == author {
+			after(h.Seq)
 		}
 	}
 	return next
