@@ -12,7 +12,6 @@ import (
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
-	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 )
 
@@ -34,7 +33,7 @@ type duty struct {
 // duties are what is asked of a persona by one device. They cost no cryptography.
 func duties(s *state.State, persona protocol.ID, device identity.PublicKey) (list []duty) {
 	d := s.Roll().Device(device)
-	if m := s.Roll().Member(persona); m == nil || m.Standing() != roll.Full || d == nil || d.Persona != persona || !d.Live(s.AsOf()) {
+	if m := s.Roll().Member(persona); m == nil || !belongs(m.Standing()) || d == nil || d.Persona != persona || !d.Live(s.AsOf()) {
 		return nil // nothing that it writes is taken
 	}
 	mine := map[protocol.ID]duty{}

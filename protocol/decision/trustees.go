@@ -103,6 +103,30 @@ func (s State) Committees() iter.Seq[*committee.Committee] {
 	}
 }
 
+// Asks reports whether something is asked of a persona as a trustee: their
+// committee makes its key, or a vote of theirs waits to be opened.
+func (s State) Asks(persona protocol.ID) bool {
+	ready := map[protocol.ID]bool{}
+	for id, c := range s.committees.All() {
+		switch {
+		case c.Number(persona) == 0 || c.Stage == committee.Failed:
+		case c.Stage != committee.Ready:
+			return true
+		default:
+			ready[id] = true
+		}
+	}
+	if len(ready) == 0 {
+		return false
+	}
+	for _, p := range s.polls.All() {
+		if p.Phase == Closed && ready[p.Secret.Committee] {
+			return true
+		}
+	}
+	return false
+}
+
 // trustee judges what a trustee says while the key is made.
 func (f *fold) trustee(r *protocol.Record) protocol.Verdict {
 	body, err := protocol.Body[TrusteeBody](r)

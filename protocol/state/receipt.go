@@ -215,7 +215,7 @@ func (c *receipt) author() error {
 		case roll.Full:
 			return true
 		case roll.Pending, roll.Suspended, roll.Frozen:
-			return c.r.Kind() == protocol.Leave || roll.Voices(c.r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height)
+			return c.r.Kind() == protocol.Leave || roll.Voices(c.r.Kind()) && m.VoiceAt(c.h.Checkpoint.Height) || c.asTrustee()
 		}
 		return false
 	})
@@ -226,6 +226,12 @@ func (c *receipt) author() error {
 		return c.refuse("its device signed two records in one place")
 	}
 	return nil
+}
+
+// asTrustee reports whether it is a trustee's part that is asked of its author: who
+// has a share keeps it, so that no officer keeps a vote shut by suspensions.
+func (c *receipt) asTrustee() bool {
+	return (c.r.Kind() == protocol.Trustee || c.r.Kind() == protocol.Open) && c.s.decisions.Asks(c.h.Persona)
 }
 
 // chain is the final chain that a record's key goes on with, and how far it may

@@ -1,12 +1,15 @@
 package state_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/metastate-p2p/metastate/protocol"
 	"github.com/metastate-p2p/metastate/protocol/decision"
 	"github.com/metastate-p2p/metastate/protocol/decision/committee"
+	"github.com/metastate-p2p/metastate/protocol/roll"
 	"github.com/metastate-p2p/metastate/protocol/state"
 	"github.com/metastate-p2p/metastate/protocol/state/statetest"
 )
@@ -192,4 +195,59 @@ func TestAcknowledgementsOfAnotherBranch(t *testing.T) {
 	neither := there.w.Record("dana", protocol.Open, decision.OpenBody{Proposal: id}, statetest.How{})
 	there.sees(1, neither)
 	there.want(neither, decision.RuleMalformed)
+}
+
+// everything is a node that holds whatever is asked about.
+type everything struct{ u *urn }
+
+func (everything) Header(protocol.ID) (protocol.Header, bool) { return protocol.Header{}, false }
+func (everything) Covered(protocol.ID) bool                   { return true }
+func (everything) Began() uint64                              { return 0 }
+func (e everything) CheckpointID(height uint64) (protocol.ID, bool) {
+	return protocol.Sum(fmt.Append(nil, height)), height > 0 && height <= e.u.s.Height()
+}
+
+// No officer keeps a vote shut, or a key from being made, by suspending trustees:
+// what is asked of them is taken all the same, as long as it is asked.
+func TestSuspendedTrusteeIsHeard(t *testing.T) {
+	u := newUrn(t)
+	id := u.ask("yes-no", nil, 1000, nil)
+	u.do(u.w.Record("alice", protocol.Suspend, roll.RestrictBody{Persona: u.w.Persona("carol"), Reason: "harm"}, statetest.How{}))
+	if got := u.s.Roll().Member(u.w.Persona("carol")).Standing(); got != roll.Suspended {
+		t.Fatal("she is", got)
+	}
+	taken := func(r *protocol.Record, want bool) {
+		t.Helper()
+		if err := u.s.Receive(r, everything{u}); (err == nil) != want || err != nil && !errors.Is(err, state.ErrRefused) {
+			t.Errorf("%s at height %d: %v", r.Kind(), u.s.Height(), err)
+		}
+		if want {
+			u.do(r)
+		}
+	}
+	say := decision.TrusteeBody{Committee: u.committee(id).ID, Stage: committee.Announce, Message: u.trustee(id, "carol").Announce().Bytes()}
+	taken(u.w.Record("carol", protocol.Trustee, say, statetest.How{}), true)
+	taken(u.w.Propose("carol", "x", "ordinary", 1000, statetest.How{}), false)
+	u.trustees = []string{"bob", "dana", "eve"}
+	u.key(id)
+	open := func(want bool) { // in the place of what was refused
+		t.Helper()
+		body := decision.OpenBody{Proposal: id, Set: make([]byte, 32)}
+		if want {
+			set := u.poll(id).Sealed().Set
+			body.Set = set[:]
+		}
+		taken(u.w.Record("carol", protocol.Open, body, statetest.How{Fork: true}), want)
+	}
+	open(false)
+	u.do(u.cast(id, "alice", 0, "yes"), u.cast(id, "bob", 0, "no"))
+	u.after(1000)
+	open(true)
+	u.acknowledge(id)
+	u.do(u.opens(id, "bob", u.share(id, "bob")))
+	taken(u.opens(id, "carol", u.share(id, "carol")), true)
+	if p := u.poll(id); p.Result == nil {
+		t.Fatalf("with her share it is in %s", p.Phase)
+	}
+	taken(u.opens(id, "carol", nil), false)
 }
