@@ -87,19 +87,23 @@ func (s State) Delegations() (out []Delegation) {
 }
 
 // debate judges what members say on proposals besides voting, by what holds in the
-// base. Withdrawals come last: what a step brings besides one stands with it.
+// base. Minority reports come by rising id, whatever their authors wrote after them,
+// and withdrawals last: what a step brings besides one stands with it.
 func (f *fold) debate() {
-	var last []*protocol.Record
+	var reports, last []*protocol.Record
 	for _, r := range f.Records {
 		switch rule := f.rule(r.Kind()); {
+		case r.Kind() == protocol.Dissent:
+			reports = append(reports, r)
 		case r.Kind() == protocol.Withdraw:
 			last = append(last, r)
 		case rule != nil:
 			f.verdicts = append(f.verdicts, rule(r))
 		}
 	}
-	for _, r := range last {
-		f.verdicts = append(f.verdicts, f.withdraw(r))
+	slices.SortFunc(reports, func(a, b *protocol.Record) int { return a.ID().Compare(b.ID()) })
+	for _, r := range slices.Concat(reports, last) {
+		f.verdicts = append(f.verdicts, f.rule(r.Kind())(r))
 	}
 }
 
