@@ -19,6 +19,7 @@ func TestVotesAfterAVoidBallot(t *testing.T) {
 	if p := l.tip.State().Decisions().Poll(poll); p.Phase != decision.Voting || p.Refused != 1 || p.Ballots.Len() != 0 {
 		t.Fatalf("the vote is in %s, with %d refused", p.Phase, p.Refused)
 	}
+	l = w.reopen(l) // a restart finds the place spent, too
 	r, err := l.write(w.b.inception.ID(), w.device.Public(), protocol.Ballot, poll, func(h protocol.Header) (*protocol.Record, error) {
 		return protocol.Sign(h, decision.BallotBody{Choice: "yes"}, nil, w.device)
 	})
