@@ -41,31 +41,34 @@ type ProposalList struct {
 
 // Proposal is a proposal and where it stands.
 type Proposal struct {
-	Proposal protocol.ID `json:"proposal"`
-	Title    string      `json:"title"`
-	Text     string      `json:"text,omitempty"`
-	Author   protocol.ID `json:"author"`
-	Method   string      `json:"method"`
-	Class    string      `json:"class"`
-	Seats    uint64      `json:"seats,omitempty"`
-	Act      string      `json:"act,omitempty"` // what it does when in force
+	Proposal   protocol.ID `json:"proposal"`
+	Title      string      `json:"title"`
+	Text       string      `json:"text,omitempty"`
+	Author     protocol.ID `json:"author"`
+	AuthorName string      `json:"authorName,omitempty"` // what its author is called
+	Method     string      `json:"method"`
+	Class      string      `json:"class"`
+	Seats      uint64      `json:"seats,omitempty"`
+	Act        string      `json:"act,omitempty"` // what it does when in force
 
 	Params count.Params `json:"params,omitzero"` // of the method
 
-	Secret     bool         `json:"secret"`
-	Secrecy    *SecrecyView `json:"secrecy,omitempty"` // of a secret vote
-	Phase      string       `json:"phase"`
-	Final      bool         `json:"final"` // the opening is final
-	Options    []string     `json:"options"`
-	Opens      *time.Time   `json:"opens"`
-	Closes     *time.Time   `json:"closes"`
-	Electorate uint64       `json:"electorate"`
-	MayVote    bool         `json:"mayVote"`
-	Voted      string       `json:"voted,omitempty"`  // own choice as held
-	VotedBy    protocol.ID  `json:"votedBy,omitzero"` // the officer who cast it
-	Tie        string       `json:"tie,omitempty"`
-	Rehearsal  bool         `json:"rehearsal,omitempty"` // a mock vote without effect
-	Confirms   protocol.ID  `json:"confirms,omitzero"`   // the decision it takes again
+	Secret      bool         `json:"secret"`
+	Secrecy     *SecrecyView `json:"secrecy,omitempty"` // of a secret vote
+	Phase       string       `json:"phase"`
+	Until       *time.Time   `json:"until"` // the phase ends, at the first checkpoint from then on; nil if nothing is due
+	Final       bool         `json:"final"` // the opening is final
+	Options     []string     `json:"options"`
+	Opens       *time.Time   `json:"opens"`
+	Closes      *time.Time   `json:"closes"`
+	Electorate  uint64       `json:"electorate"`
+	MayVote     bool         `json:"mayVote"`
+	Voted       string       `json:"voted,omitempty"`  // own choice as held
+	VotedBy     protocol.ID  `json:"votedBy,omitzero"` // the officer who cast it
+	VotedByName string       `json:"votedByName,omitempty"`
+	Tie         string       `json:"tie,omitempty"`
+	Rehearsal   bool         `json:"rehearsal,omitempty"` // a mock vote without effect
+	Confirms    protocol.ID  `json:"confirms,omitzero"`   // the decision it takes again
 
 	Version    protocol.ID       `json:"version"` // the record whose text is voted on
 	Support    *SupportView      `json:"support,omitempty"`

@@ -19,6 +19,14 @@ func (s *Snapshot) call(names map[string]string, personas ...protocol.ID) {
 	}
 }
 
+// nameOf is what a persona is called, empty if it is called nothing.
+func (s *Snapshot) nameOf(p protocol.ID) string {
+	if m := s.View.Roll().Member(p); m != nil {
+		return m.Name
+	}
+	return ""
+}
+
 // candidates are what the options of an election are called, nil of another vote.
 func (s *Snapshot) candidates(p *decision.Poll) map[string]string {
 	if p.Body.Act == nil || p.Body.Act.Kind != decision.Elect {
@@ -40,8 +48,8 @@ func (s *Snapshot) candidates(p *decision.Poll) map[string]string {
 	return names
 }
 
-// inNames puts names for ids in words, but those that two share.
-func inNames(text string, names map[string]string) string {
+// InNames puts names for ids in words, but those that two share.
+func InNames(text string, names map[string]string) string {
 	times := map[string]int{}
 	for _, name := range names {
 		times[name]++
@@ -53,6 +61,19 @@ func inNames(text string, names map[string]string) string {
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace(text) // at once: a name may read as an id
+}
+
+// factsInNames puts names for ids in what figures are called. Should two then be
+// called the same, all keep their ids.
+func factsInNames(facts, names map[string]string) map[string]string {
+	out := make(map[string]string, len(facts))
+	for name, value := range facts {
+		out[InNames(name, names)] = InNames(value, names)
+	}
+	if len(out) < len(facts) {
+		return facts
+	}
+	return out
 }
 
 // candidate is a choice of candidates that are called by their names, or of one by

@@ -129,21 +129,21 @@ func sayable(m *roll.Member, p *decision.Poll, req WordRequest) error {
 			return refuse("only its author withdraws a proposal", hint)
 		}
 		if !in(decision.Discussion, decision.Frozen) {
-			return refuse("a proposal is withdrawn before its vote opens: this one is in "+string(p.Phase), hint)
+			return refuse("a proposal is withdrawn before its vote opens: this one is in the phase "+string(p.Phase), hint)
 		}
 	case WordSupport:
 		if p.Author == m.Persona {
 			return refuse("your own proposal has your support already", hint)
 		}
 		if !in(decision.Discussion) {
-			return refuse("a proposal is supported while it is discussed: this one is in "+string(p.Phase), hint)
+			return refuse("a proposal is supported while it is discussed: this one is in the phase "+string(p.Phase), hint)
 		}
 	case WordContest, WordDissent:
 		limit = decision.MaxReason
 		ok := in(decision.Contest) || req.Kind == WordDissent && in(decision.Passed)
 		switch {
 		case !ok || p.Body.Rehearsal:
-			return refuse("that is said after the vote, before the decision is in force: this one is in "+string(p.Phase), hint)
+			return refuse("that is said after the vote, before the decision is in force: this one is in the phase "+string(p.Phase), hint)
 		case !m.Voice() || !m.VoiceAt(p.RecordDate):
 			return refuse("only who could vote on a decision says so of it", hint)
 		}
@@ -178,7 +178,7 @@ func (c *Community) Revise(ctx context.Context, ref string, req ReviseRequest) (
 	case p.Author != m.Persona:
 		return RecordRef{}, refuse("only its author revises a proposal: suggest another text in a comment", "metastate propose comment "+p.Proposal.String())
 	case p.Phase != decision.Discussion:
-		return RecordRef{}, refuse("a proposal is revised while it is discussed: this one is in "+string(p.Phase), hint)
+		return RecordRef{}, refuse("a proposal is revised while it is discussed: this one is in the phase "+string(p.Phase), hint)
 	case p.Debate.Revisions == decision.MaxRevisions:
 		return RecordRef{}, refuse("it was revised as often as a proposal can be: withdraw it and make another", hint)
 	}

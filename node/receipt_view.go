@@ -76,13 +76,13 @@ func (c *Community) CheckReceipt(code string) (VoteReceipt, error) {
 		if id, ok = c.ballotByCode(s, ballot); !ok {
 			return VoteReceipt{}, &Error{
 				Code: "not-found", Exit: ExitNotFound, Message: "no ballot of that code counts in any secret vote that this node holds",
-				Hint: "if it is prepared and NOT sent: metastate status; else metastate sync now, then try again",
+				Hint: "a later vote of the same voter takes its place; one that is prepared and NOT sent is in metastate status; else metastate sync now, then try again",
 			}
 		}
 		err = nil
 	}
 	if err != nil {
-		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt P prints it"}
+		return VoteReceipt{}, &Error{Code: "usage", Exit: ExitUsage, Message: "this is not a receipt code", Err: err, Hint: "metastate vote receipt, with the proposal, prints it; metastate propose list has the proposals"}
 	}
 	inner, err := c.stored(id)
 	if err != nil {

@@ -145,10 +145,13 @@ func (c *Community) makeSecret(s *Snapshot, body *decision.ProposeBody, req Prop
 	}
 	personas, id := decision.Trustees(s.Final.Roll())
 	if n := uint64(len(personas)); req.Trustees != 0 && n != req.Trustees {
-		return refuse(fmt.Sprintf("there are %s in office, not %d", Counted(int(n), "trustee"), req.Trustees), appointTrustees)
+		return refuse(fmt.Sprintf("there are %s in office, not %d", Counted(int(n), "trustee"), req.Trustees), "leave out --trustees to have those in office; metastate office list says who they are")
 	}
 	if _, err := committee.New(id, personas, 0); err != nil {
 		return refuse(fmt.Sprintf("a secret vote needs 4, 7, 10, … up to 31 trustees in office, and there are %d", len(personas)), appointTrustees)
+	}
+	if n := s.Final.Roll().Whole(); body.Secret.Least > n { // a vote that could only fail
+		return refuse(fmt.Sprintf("nobody would open it: --least asks for %d ballots, and there are %s", body.Secret.Least, Counted(int(n), "member")), "give a smaller --least")
 	}
 	if k := s.Final.Decisions().Committee(id); k != nil && k.Stage == committee.Failed {
 		return refuse("the trustees in office could not make a key: others are needed", "metastate office recall trustee --out PERSONA --in PERSONA --reason \"no key\"")

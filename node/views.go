@@ -211,7 +211,7 @@ func (c *Community) ProposalWhy(ref string) (Why, error) {
 	e, _ := s.View.Explain(id)
 	names := s.candidates(s.View.Decisions().Poll(id))
 	for i := range e.Because {
-		e.Because[i].Text = inNames(e.Because[i].Text, names)
+		e.Because[i].Text = InNames(e.Because[i].Text, names)
 	}
 	return Why{Verdict: e.Verdict, Because: e.Because}, nil
 }
@@ -278,7 +278,7 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 		Proposal: p.Proposal, Title: p.Body.Title, Author: p.Author, Method: p.Body.Method, Class: p.Body.Class, Seats: p.Body.Seats, Params: p.Body.Params, Act: actWords(p.Body.Act),
 		Phase: string(p.Phase), Final: final != nil, Options: p.Options, Electorate: p.Electorate, Opens: at(p.Opened),
 		Names: s.candidates(p), Tie: p.Body.Tie, Rehearsal: p.Body.Rehearsal, Confirms: p.Body.Confirms,
-		Version: p.Version(), Objections: p.Debate.Objections,
+		Version: p.Version(), Objections: p.Debate.Objections, AuthorName: s.nameOf(p.Author), Until: at(p.Next),
 	}
 	if p.Opened != 0 {
 		out.Closes = at(p.Opened + p.Body.Voting)
@@ -286,7 +286,7 @@ func (c *Community) show(s *Snapshot, p *decision.Poll) Proposal {
 	me := s.Final.Roll().Member(c.Persona())
 	out.MayVote = p.Phase == decision.Voting && me != nil && me.VoiceAt(p.RecordDate)
 	if v, ok := p.Ballots.Get(c.Persona()); ok {
-		out.Voted, out.VotedBy = string(v.Choice), v.By
+		out.Voted, out.VotedBy, out.VotedByName = string(v.Choice), v.By, s.nameOf(v.By)
 	}
 	out.Secret, out.Secrecy = p.IsSecret(), c.secrecy(s, p)
 	if class, ok := s.View.Charter().Class(p.Body.Class); ok && class.Support != (charter.Support{}) {
@@ -335,7 +335,8 @@ func (c *Community) Tally(ref string) (Tally, error) {
 	out.Seats, out.Matrix, out.Dropped = SeatsOf(result.Seats), result.Matrix, result.Dropped
 	out.Rounds = RoundsOf(result.Rounds)
 	for i := range out.Rounds {
-		out.Rounds[i].Text = inNames(out.Rounds[i].Text, out.Names)
+		out.Rounds[i].Text = InNames(out.Rounds[i].Text, out.Names)
+		out.Rounds[i].Facts = factsInNames(out.Rounds[i].Facts, out.Names)
 	}
 	closing, err := c.book().refAt(p.Result.Height)
 	if err != nil {

@@ -36,6 +36,7 @@ type audited struct {
 	Outcome    string                   `json:"outcome"` // as counted anew
 	Winners    []string                 `json:"winners"`
 	Votes      map[string]uint64        `json:"votes"`
+	Names      map[string]string        `json:"names,omitempty"` // of an election: what its candidates are called
 	Records    uint64                   `json:"records"`
 	Checkpoint *node.CheckpointRef      `json:"checkpoint"` // the last that was recomputed
 }
@@ -137,7 +138,7 @@ func (a *app) auditHeld(ctx context.Context, ref string) (v audited, err error) 
 	}
 	report, err := audit.Run(src, audit.Config{Proposal: p.Proposal, Each: everyCore})
 	if err != nil {
-		return v, withoutPast(auditError(err))
+		return v, withoutPast(auditError(err, p.Proposal.String()))
 	}
 	return auditedOf(report, p.Proposal), nil
 }
@@ -154,8 +155,8 @@ func withoutPast(err error) error {
 	}
 }
 
-// auditError says what there is no audit of, and what to do.
-func auditError(err error) error {
+// auditError says why there is no audit of a proposal, and what to do.
+func auditError(err error, proposal string) error {
 	f := &failure{Message: inWords(err.Error())}
 	switch {
 	case errors.Is(err, audit.ErrPartial):
@@ -165,9 +166,9 @@ func auditError(err error) error {
 	case errors.Is(err, audit.ErrNoProposal):
 		f.Code, f.Exit, f.Hint = "not-found", node.ExitNotFound, "metastate propose list"
 	case errors.Is(err, audit.ErrNotOver):
-		f.Code, f.Exit, f.Hint = "not-over", node.ExitRefused, "audit it when it is: metastate tally PROPOSAL --until final --wait 1h"
+		f.Code, f.Exit, f.Hint = "not-over", node.ExitRefused, "audit it when it is, which this waits for: metastate tally "+proposal+" --until final --wait 1h"
 	case errors.Is(err, audit.ErrNoVote):
-		f.Code, f.Exit, f.Hint = "no-vote", node.ExitRefused, "metastate propose why PROPOSAL says how it ended"
+		f.Code, f.Exit, f.Hint = "no-vote", node.ExitRefused, "metastate propose why "+proposal
 	default:
 		return err
 	}
@@ -176,7 +177,7 @@ func auditError(err error) error {
 
 func auditedOf(r audit.Report, proposal protocol.ID) audited {
 	v := audited{
-		Pass: r.Pass(), Metastate: r.Metastate, Proposal: proposal, Refused: r.Refused, Cast: r.Cast, Records: r.Records,
+		Pass: r.Pass(), Metastate: r.Metastate, Proposal: proposal, Refused: r.Refused, Cast: r.Cast, Records: r.Records, Names: r.Names,
 		Checkpoint: &node.CheckpointRef{Height: r.Checkpoint.Height, ID: r.Checkpoint.ID},
 	}
 	for _, s := range r.Steps {
@@ -191,6 +192,9 @@ func auditedOf(r audit.Report, proposal protocol.ID) audited {
 	}
 	if x := r.Result; x != nil {
 		v.Counted, v.Outcome, v.Winners, v.Votes = x.Counted, x.Outcome, x.Winners, node.SeatsOf(x.Votes)
+		if r.Poll != nil && v.Secret && x.Counted < r.Poll.Body.Secret.Least { // nobody opened it
+			v.Votes = nil
+		}
 	}
 	return v.whole()
 }
@@ -233,10 +237,10 @@ func showAudit(p *page, v audited) {
 	p.line("%s", v.Title)
 	p.line("")
 	for _, s := range v.Steps {
-		p.line("PASS  %-9s  %s", s.Name, s.Detail)
+		p.line("PASS  %-9s  %s", s.Name, node.InNames(s.Detail, v.Names))
 	}
 	p.line("")
-	p.fields("outcome", v.Outcome, "winners", orDash(strings.Join(v.Winners, ", ")),
+	p.fields("outcome", v.Outcome, "winners", orDash(strings.Join(called(v.Winners, v.Names), ", ")),
 		"counted", strconv.FormatUint(v.Counted, 10), "electorate", strconv.FormatUint(v.Electorate, 10),
 		"metastate", v.Metastate.String(), "checkpoint", fmt.Sprintf("%d, %s", v.Checkpoint.Height, v.Checkpoint.ID))
 	if !p.plain {

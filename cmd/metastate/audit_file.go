@@ -31,6 +31,9 @@ func (a *app) auditFile(c *cobra.Command, path string, ask auditing) (v audited,
 	if config.Metastate, err = a.ofMetastate(c, src); err != nil {
 		return v, err
 	}
+	if m, known := src.Manifest(); known && m.From > 0 { // of its votes none can be audited
+		return v, auditError(fmt.Errorf("%w: it goes on from checkpoint %d", audit.ErrPartial, m.From), "")
+	}
 	list, err := audit.List(src)
 	if err != nil {
 		return v, fmt.Errorf("reading %s: %w", path, err)
@@ -52,7 +55,7 @@ func (a *app) auditFile(c *cobra.Command, path string, ask auditing) (v audited,
 	case choice != nil && errors.Is(err, audit.ErrNoProposal): // and the file is sound
 		return v, choice
 	case err != nil:
-		return v, auditError(err)
+		return v, auditError(err, config.Proposal.String())
 	}
 	return auditedOf(report, config.Proposal), nil
 }
@@ -114,7 +117,7 @@ func (a *app) ofMetastate(c *cobra.Command, src *bundle.Reader) (id protocol.ID,
 		return id, usage(c, "with a file --metastate is an id or the beginning of one, not %q", ref)
 	}
 	if !strings.HasPrefix(m.Metastate.String(), ref) {
-		return id, auditError(fmt.Errorf("%w: %s", audit.ErrMetastate, m.Metastate))
+		return id, auditError(fmt.Errorf("%w: %s", audit.ErrMetastate, m.Metastate), "")
 	}
 	return m.Metastate, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +100,7 @@ func (a *app) voteChallengeCommand() *cobra.Command {
 		}
 		p.line("The ballot %s is opened, and will never be cast.", v.Code)
 		p.fields("opening", v.File)
-		p.line("next: on another device, with a node of this metastate: metastate vote check-opening FILE")
+		p.line("next: on another device, with a node of this metastate: metastate vote check-opening %s", quote(filepath.Base(v.File)))
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -25,9 +26,13 @@ func showDebate(p *page, q node.Proposal) {
 	if s := q.Support; s != nil {
 		p.fields("supported by", strconv.FormatUint(s.Have, 10)+" besides its author", "needs to come to the vote", strconv.FormatUint(s.Sponsors, 10)+", and of all members "+s.Share)
 	}
-	if !q.VotedBy.IsZero() {
-		p.line("An officer, %s, cast your vote for you. Your own replaces it.", q.VotedBy)
+	switch officer := cmp.Or(q.VotedByName, q.VotedBy.String()); {
+	case q.VotedBy.IsZero():
+	case q.MayVote:
+		p.line("An officer, %s, cast your vote for you. Your own replaces it.", officer)
 		p.next("metastate vote cast %s", q.Proposal)
+	default:
+		p.line("An officer, %s, cast your vote for you.", officer)
 	}
 	if q.Objections > 0 {
 		p.fields("objections to the result", strconv.FormatUint(q.Objections, 10))

@@ -29,6 +29,7 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 	}
 	req := node.ProposeRequest{}
 	var closesIn duration
+	var made node.Proposal // what it is once made
 	f := c.Flags()
 	f.StringVar(&req.Title, "title", "", "the question, in one line")
 	f.StringVar(&req.Text, "text", "", "what there is to say about it")
@@ -54,19 +55,36 @@ func (a *app) proposeOpenCommand() *cobra.Command {
 		if req.Act, err = effect.request(ctx, n, n.In(a.opts.metastate)); err != nil {
 			return node.ProposalRef{}, err
 		}
-		return n.In(a.opts.metastate).Propose(ctx, req)
+		in := n.In(a.opts.metastate)
+		ref, err := in.Propose(ctx, req)
+		if err == nil && !a.opts.json {
+			if q, err := in.Proposal(ctx, ref.Proposal.String()); err == nil {
+				made = q // else it is told as what most are, one that is voted on at once
+			}
+		}
+		return ref, err
 	}, func(p *page, v node.ProposalRef) {
-		p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
+		waits := before(made) && made.Until != nil && made.Until.After(time.Now().Add(time.Second))
+		if waits {
+			p.line("The proposal is made: its phase is %s. Members vote after that.", phase(made))
+		} else {
+			p.line("The proposal is open: members can vote once a checkpoint has taken it in.")
+		}
 		if req.Rehearsal {
 			p.line("It is a rehearsal: it has no effect.")
 		}
 		p.fields("proposal", v.Proposal.String(), "taken over by", node.Counted(v.Sent, "peer"))
 		if req.Secret {
 			p.line("It opens once its trustees have made the key, which their nodes do by themselves.")
-			p.next("metastate vote cast %s", v.Proposal)
-			return
 		}
-		p.next("metastate vote cast %s --choice %s", v.Proposal, someChoice(req))
+		switch {
+		case waits:
+			p.next("metastate propose show %s", v.Proposal)
+		case req.Secret:
+			p.next("metastate vote cast %s", v.Proposal)
+		default:
+			p.next("metastate vote cast %s --choice %s", v.Proposal, someChoice(req))
+		}
 	})
 }
 
@@ -144,10 +162,10 @@ func (a *app) proposeShowCommand() *cobra.Command {
 		}
 		p.line("")
 		pairs := []string{
-			"proposal", q.Proposal.String(), "by", q.Author.String(),
-			"method", q.Method, "class", q.Class, "effect", orDash(q.Act), "secret", yesNo(q.Secret), "phase", q.Phase,
+			"proposal", q.Proposal.String(), "by", author(q),
+			"method", q.Method, "class", q.Class, "effect", orDash(q.Act), "secret", yesNo(q.Secret), "phase", phase(q),
 			"options", orDash(strings.Join(called(q.Options, q.Names), ", ")), "opens", when(q.Opens), "closes", when(q.Closes),
-			"electorate", strconv.FormatUint(q.Electorate, 10), "you may vote", yesNo(q.MayVote), "your vote", yourVote(q),
+			"electorate", electorate(q), "you may vote", mayVote(q), "your vote", yourVote(q),
 		}
 		p.fields(append(pairs, secrecyPairs(q.Secrecy)...)...)
 		showDebate(p, q)
@@ -158,6 +176,49 @@ func (a *app) proposeShowCommand() *cobra.Command {
 			p.next("metastate vote cast %s", q.Proposal)
 		}
 	})
+}
+
+// author is who made a proposal, by name and id.
+func author(q node.Proposal) string {
+	if q.AuthorName == "" {
+		return q.Author.String()
+	}
+	return q.AuthorName + ", " + q.Author.String()
+}
+
+// phase is where a proposal stands, and until when it stays there at least.
+func phase(q node.Proposal) string {
+	switch decision.Phase(q.Phase) {
+	case decision.Discussion, decision.Frozen, decision.Contest, decision.Passed:
+		if q.Until != nil {
+			return q.Phase + ", until " + when(q.Until)
+		}
+	}
+	return q.Phase
+}
+
+// before reports whether the vote on a proposal is still to open.
+func before(q node.Proposal) bool {
+	switch decision.Phase(q.Phase) {
+	case decision.Draft, decision.Discussion, decision.Frozen:
+		return true
+	}
+	return false
+}
+
+// electorate is how many may vote; before the vote opens nobody knows.
+func electorate(q node.Proposal) string {
+	if before(q) {
+		return "who is a member when the vote opens"
+	}
+	return strconv.FormatUint(q.Electorate, 10)
+}
+
+func mayVote(q node.Proposal) string {
+	if before(q) {
+		return "not yet"
+	}
+	return yesNo(q.MayVote)
 }
 
 // yourVote is one's own vote: of a secret one whether there is one.

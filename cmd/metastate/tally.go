@@ -41,7 +41,11 @@ func (a *app) tallyCommand() *cobra.Command {
 		}, t.Rounds, calledBy(t.Names))
 	}, func(p *page, t node.Tally) {
 		showTally(p, t)
-		if explain {
+		switch {
+		case explain && len(t.Rounds) == 0:
+			p.line("")
+			p.line("There are no steps to tell yet: the vote is not counted to its end.")
+		case explain:
 			showMatrix(p, called(t.Options, t.Names), t.Matrix)
 			p.line("")
 			showRounds(p, t.Rounds, calledBy(t.Names))
@@ -50,7 +54,12 @@ func (a *app) tallyCommand() *cobra.Command {
 			p.line("")
 			p.line("The file has the ballots that were cast, and not the %s that members gave to others: these count besides.", node.Counted(int(t.Carried), "vote"))
 		}
-		if *svg != "" && !t.Final {
+		switch {
+		case *svg == "":
+		case t.Final:
+			p.line("")
+			p.line("The count is drawn in %s.", *svg)
+		default:
 			p.line("")
 			p.line("Nothing is drawn: the vote is not closed by a checkpoint yet.")
 		}
@@ -101,12 +110,18 @@ func showTally(p *page, t node.Tally) {
 	switch {
 	case t.Secrecy != nil && t.Phase == "closed":
 		outcome = "none yet: the trustees open it"
+	case t.Secrecy != nil && t.Final && t.Counted < t.Secrecy.Least:
+		outcome += ": too few ballots to open their sum"
 	case !t.Final:
 		outcome = "none yet: the vote is not closed by a checkpoint"
 	}
 	pairs := []string{"outcome", orDash(outcome)}
 	if len(t.Winners) > 0 { // a vote by yes and no has none
-		pairs = append(pairs, "winners", strings.Join(called(t.Winners, t.Names), ", "))
+		label := "winners"
+		if !t.Final {
+			label = "ahead so far"
+		}
+		pairs = append(pairs, label, strings.Join(called(t.Winners, t.Names), ", "))
 	}
 	if len(t.Dropped) > 0 {
 		pairs = append(pairs, "dropped", strings.Join(called(t.Dropped, t.Names), ", "))

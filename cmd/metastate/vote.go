@@ -86,7 +86,7 @@ func (a *app) voteCastCommand() *cobra.Command {
 func refuseOpenChoice(ctx context.Context, c *cobra.Command, in httpapi.Inside, ref string) error {
 	q, err := in.Proposal(ctx, ref)
 	if err == nil && q.Secret {
-		return usage(c, "this vote is secret, and arguments can be seen by others: give the choice with --choice-stdin")
+		return usage(c, "this vote is secret, and arguments can be seen by others: leave out --choice and be asked, or give --choice-stdin")
 	}
 	return err
 }
@@ -149,12 +149,12 @@ func showReceipt(p *page, r node.VoteReceipt) {
 	if r.Code != "" {
 		p.fields("ballot code", r.Code)
 	}
-	p.fields("receipt", r.Receipt, "held", "yes", "covered by a checkpoint", yesNo(r.Covered))
+	pairs := []string{"receipt", r.Receipt, "held", "yes", "covered by a checkpoint", yesNo(r.Covered)}
 	if r.Checkpoint != nil {
-		p.fields("checkpoint", fmt.Sprintf("%d, %s", r.Checkpoint.Height, r.Checkpoint.ID))
+		p.fields(append(pairs, "checkpoint", fmt.Sprintf("%d, %s", r.Checkpoint.Height, r.Checkpoint.ID))...)
 		return
 	}
-	p.fields("clerks who signed that they hold it", strconv.Itoa(r.Clerks))
+	p.fields(append(pairs, "clerks who signed that they hold it", strconv.Itoa(r.Clerks))...)
 	if len(r.Receipts) > 0 {
 		p.line("Should the vote be left out, what they signed shows people who held it: --json prints it.")
 	}

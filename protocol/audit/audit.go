@@ -64,6 +64,10 @@ type Report struct {
 	Refused    map[protocol.Rule]uint64
 	Result     *decision.Result // as counted anew; nil if it was not
 	Steps      []Step
+
+	// Names are what the candidates of an election were called when it closed, by
+	// their ids as text; nil of another vote.
+	Names map[string]string
 }
 
 // Pass reports whether every step holds.

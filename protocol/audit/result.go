@@ -56,7 +56,11 @@ func (t *trail) noResult() (Step, *decision.Result) {
 	if n >= c.poll.Body.Secret.Least {
 		return fail(Result, t.proposal, "%s count, enough to open their sum, and it was not.", number(n, "ballot")), nil
 	}
-	return t.declared(c.poll.Result), c.poll.Result
+	step := t.declared(c.poll.Result)
+	if step.Pass {
+		step.Detail = fmt.Sprintf("%s: fewer than the %d from which on the sum is opened. Nobody knows what they say, and checkpoint %d declares that the proposal is rejected.", number(n, "ballot"), c.poll.Body.Secret.Least, c.ref.Height)
+	}
+	return step, c.poll.Result
 }
 
 // secretResult opens the sum with the shares, and counts what it says. Any of them

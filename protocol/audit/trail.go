@@ -63,6 +63,31 @@ type closing struct {
 	has     bool // the certified value has it
 	poll    *decision.Poll
 	class   charter.Class
+	names   map[string]string // see Report
+}
+
+// candidates are what those of an election are called, by their ids as text.
+func candidates(s *state.State, poll *decision.Poll) map[string]string {
+	if poll.Body.Act == nil || poll.Body.Act.Kind != decision.Elect {
+		return nil
+	}
+	names := map[string]string{}
+	call := func(option string) {
+		if id, err := protocol.ParseID(option); err == nil {
+			if m := s.Roll().Member(id); m != nil && m.Name != "" {
+				names[option] = m.Name
+			}
+		}
+	}
+	for _, o := range poll.Options {
+		call(o)
+	}
+	for _, list := range poll.Body.Params.Lists {
+		for _, x := range list {
+			call(x.Name)
+		}
+	}
+	return names
 }
 
 // An opens is what a trustee said of the closed vote.
@@ -104,7 +129,7 @@ func (t *trail) follow(base *state.State, next checkpoint.Next, c *claim, record
 	}
 	for _, id := range after.Decisions().JustClosed() {
 		if id == t.proposal {
-			x := &closing{ref: protocol.Ref{Height: c.value.Height, ID: c.cert.ID()}, poll: poll}
+			x := &closing{ref: protocol.Ref{Height: c.value.Height, ID: c.cert.ID()}, poll: poll, names: candidates(after, poll)}
 			x.claimed, x.has = closingOf(c.value, t.proposal)
 			x.class, _ = base.Charter().Class(poll.Body.Class)
 			t.closing = x
@@ -183,6 +208,9 @@ func (t *trail) judge(out *Report) (steps []Step) {
 	}
 	last, result := t.result()
 	out.Result = result
+	if t.closing != nil {
+		out.Names = t.closing.names
+	}
 	return append(steps, last)
 }
 
