@@ -34,6 +34,12 @@ func readBallots(path string) (*election, error) {
 	}
 	defer f.Close()
 	r := bufio.NewReaderSize(&capped{f, maxBallots, maxBallots}, 1<<16)
+	if start, _ := r.Peek(1 << 12); bytes.IndexByte(start, 0) >= 0 {
+		return nil, &failure{
+			Code: "ballots-invalid", Exit: node.ExitVerify, Message: path + " is not text in UTF-8: ballots are read from BLT files and from tables such as CSV",
+			Hint: "see whether it is the file that was meant; a spreadsheet saves its table as CSV",
+		}
+	}
 	if isTable(path, r) {
 		s, err := sheet.Read(r)
 		if err != nil {

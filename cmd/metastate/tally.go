@@ -110,6 +110,8 @@ func showTally(p *page, t node.Tally) {
 	switch {
 	case t.Secrecy != nil && t.Phase == "closed":
 		outcome = "none yet: the trustees open it"
+	case t.Final && t.Phase == string(decision.Rejected) && (t.Outcome == count.Passed || t.Outcome == count.Elected):
+		outcome += ", and then set aside by objections"
 	case t.Secrecy != nil && t.Final && t.Counted < t.Secrecy.Least:
 		outcome += ": too few ballots to open their sum"
 	case !t.Final:

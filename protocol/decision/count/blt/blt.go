@@ -191,7 +191,10 @@ func (e *Election) check() error {
 }
 
 func bounds(candidates int, seats uint64) error {
-	if candidates < 1 || candidates > count.MaxOptions {
+	if candidates > count.MaxOptions { // how many, a reader may not know
+		return fmt.Errorf("more than %d candidates can't be counted", count.MaxOptions)
+	}
+	if candidates < 1 {
 		return fmt.Errorf("%d candidates, from 1 to %d can be counted", candidates, count.MaxOptions)
 	}
 	if seats < 1 || seats > MaxSeats {

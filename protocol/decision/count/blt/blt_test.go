@@ -152,7 +152,7 @@ func TestRefused(t *testing.T) {
 		"3 2x" + rest:                                     "the number of seats",
 		"3 0" + rest:                                      "0 seats",
 		"0 1" + rest:                                      "0 candidates",
-		"256 1" + rest:                                    "256 candidates",
+		"256 1" + rest:                                    "more than 255 candidates",
 		"3 9999999999999999999999 ":                       "seats",
 		"3 2 -4" + rest:                                   "4 is the number of no candidate",
 		"3 2 -2x" + rest:                                  `"2x" stands where a candidate`,
