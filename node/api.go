@@ -35,6 +35,8 @@ type Status struct {
 	Lapsed []LapsedRecord `json:"lapsed,omitempty"`
 	// Unsent are secret ballots that are prepared, and NOT sent.
 	Unsent []UnsentBallot `json:"unsent,omitempty"`
+	// Losing are members who lost 70 % or more of at least five open votes in a year.
+	Losing []LosingMember `json:"losing,omitempty"`
 }
 
 // An UnsentBallot is a secret ballot that is prepared and not cast.

@@ -55,6 +55,7 @@ type Community struct {
 	rousing sync.Mutex    // held while it wakes, and while it is put to rest
 	keeper  *bookkeeper   // of the shift's goroutine
 	fetch   chan struct{} // capacity 1: sync soon
+	losses  losses        // who was losing votes
 
 	mu      sync.Mutex
 	desk                  // guarded by mu, like all below

@@ -90,7 +90,7 @@ func (c *Community) statusOf(l *ledger) Status {
 	if s.Trouble != nil {
 		out.Trouble = s.Trouble.Error()
 	}
-	out.Lapsed, out.Unsent = l.lapses(), l.unsentAll(c.Persona())
+	out.Lapsed, out.Unsent, out.Losing = l.lapses(), l.unsentAll(c.Persona()), c.losses.losing(s.Final)
 	return out
 }
 

@@ -141,6 +141,9 @@ func showStatus(p *page, v httpapi.StatusList) {
 		for _, u := range s.Unsent {
 			pairs = append(pairs, "NOT sent yet", fmt.Sprintf("your ballot in %q, prepared with the code %s", u.Title, u.Code))
 		}
+		for _, m := range s.Losing {
+			pairs = append(pairs, "losing", fmt.Sprintf("%s lost %d of %d open votes in a year", m.Name, m.Lost, m.Votes))
+		}
 		for _, r := range s.Lapsed {
 			what := "it was signed anew: " + r.Again.String()
 			if r.Again.IsZero() {
