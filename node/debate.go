@@ -90,6 +90,9 @@ func (c *Community) poll(ref string) (*Snapshot, *roll.Member, *decision.Poll, e
 	if p == nil {
 		return nil, nil, nil, refuse("the clerks have not made the proposal final yet"+c.missing(), "metastate propose show "+id.String()+" --until final")
 	}
+	if now := s.View.Decisions().Poll(id); now != nil && now.Phase == decision.Withdrawn && p.Phase != now.Phase {
+		return nil, nil, nil, refuse("its author has withdrawn the proposal, which the next checkpoint makes final", "metastate propose show "+id.String())
+	}
 	return s, m, p, nil
 }
 
